@@ -1,0 +1,40 @@
+# `make demo` and `make test` need nothing but Python 3.11+, a C compiler and the package index.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+READY := .venv/.ready
+CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
+
+.PHONY: help demo test lint docs bench sanitize clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+$(READY): pyproject.toml setup.py src/_core.pyx src/_atomics.h
+	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; none was found." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+demo: $(READY)  ## Take 1,000 tickets through a simulated provider
+	$(BIN)/python examples/demo.py
+
+test: lint  ## Check style and types, then run every test
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+lint: $(READY)  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: $(READY)  ## Write docs/cli.md anew from the commands
+	$(BIN)/python -m penstock.cli.reference > docs/cli.md
+
+bench: $(READY)  ## Time the core, then the whole engine against nginx
+	$(BIN)/python -m pytest benches --benchmark-only -p no:xdist
+	$(BIN)/python benches/engine.py
+
+clean:  ## Remove what was built
+	rm -rf .venv build src/penstock/_core.*.so src/*.egg-info

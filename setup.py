@@ -1,0 +1,30 @@
+"""Builds the compiled core and nothing else; all metadata is in pyproject.toml.
+
+PENSTOCK_SANITIZE=1 builds it with the address and undefined-behaviour sanitizers.
+"""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+sanitize = os.environ.get("PENSTOCK_SANITIZE") == "1"
+flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
+checks = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+
+core = Extension(
+    "penstock._core",
+    ["src/_core.pyx"],
+    include_dirs=["src"],
+    depends=["src/_atomics.h"],
+    extra_compile_args=flags + (checks if sanitize else ["-O3"]),
+    extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
+)
+
+setup(ext_modules=cythonize([core], build_dir="build/cython", compiler_directives={
+    "language_level": 3,
+    "boundscheck": False,
+    "wraparound": False,
+    "cdivision": True,
+    "embedsignature": True,
+}))

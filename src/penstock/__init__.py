@@ -1,0 +1,1 @@
+"""Penstock takes millions of records through LLM HTTP APIs."""

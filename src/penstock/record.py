@@ -1,0 +1,58 @@
+"""A record, and how it ended: the two structs that every room speaks of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+SUCCEEDED = "succeeded"
+FAILED = "failed"
+
+
+class BatchLine(msgspec.Struct, frozen=True):
+    """An OpenAI batch input line: a request that is written out already."""
+
+    url: str
+    body: bytes  # sent byte for byte
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One input row. Exactly one of `fields`, `batch` and `problem` is set."""
+
+    row: int  # from 0, over all inputs in order
+    where: str  # file and line, for messages
+    id: str | None = None
+    fields: dict[str, Any] | None = None  # the columns
+    batch: BatchLine | None = None
+    problem: str | None = None  # why the row can't be read: a dead letter `invalid_input`
+    size_bytes: int = 0  # of the row as it was read
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """How a record ended: one row of a segment, and of the output."""
+
+    row: int
+    id: str | None = None
+    outcome: str  # SUCCEEDED or FAILED
+    output: str | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    endpoint: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    attempts: int = 0
+    latency_seconds: float | None = None  # of the last attempt, from send to the body's end
+    elapsed_seconds: float | None = None  # from the record's first start to its end
+    finished_at: int = 0  # microseconds since the Unix epoch
+    error_class: str | None = None
+    error_message: str | None = None
+    request_hash: str | None = None
+    source: str = "bought"
+    generation: int = 0
+    response: str | None = None  # the raw body, where it is kept
