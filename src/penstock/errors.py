@@ -89,3 +89,20 @@ class Interrupted(PenstockError):
     def __init__(self, what: str, next_step: str = "", *, exit_code: int = EXIT_SIGINT) -> None:
         super().__init__(what, next_step)
         self.exit_code = exit_code
+
+
+def error_for(report: Any) -> PenstockError:
+    """The error that a report's exit code stands for, with the report on it."""
+    error: PenstockError
+    what, next_step = report.message, report.next_step
+    if report.exit_code == EXIT_PROVIDER:
+        error = ProviderStopped(what, next_step)
+    elif report.exit_code == EXIT_LIMIT:
+        error = LimitStopped(what, next_step)
+    elif report.exit_code in (EXIT_SIGINT, EXIT_SIGTERM):
+        error = Interrupted(what, next_step, exit_code=report.exit_code)
+    else:
+        error = PenstockError(what, next_step)
+        error.exit_code = report.exit_code
+    error.report = report
+    return error

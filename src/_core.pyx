@@ -1,0 +1,711 @@
+"""The compiled core: token buckets, the retry classifier and the metrics slabs.
+
+Compiled because each is called several times per record by every worker, and because the buckets
+need memory order, which Python has no word for.
+
+The limiter
+===========
+
+GCRA on one 64-bit word per bucket, the theoretical arrival time (TAT). For at most N in any window
+W, with tickets that are void when used later than due + L, and a ceiling B:
+
+    units = N + 1 - B      span = W + L      T(c) = ceil(c * span / units)      tau = T(B)
+
+    due     = max(now, TAT + T - tau)
+    new TAT = max(TAT, due) + T
+
+The promise: tickets that are sent within [due, due + L] cost at most N in any half-open window of
+length W. Proof. What is sent in such a window was due in some [a, a + span). Of the tickets due
+there let i be the first and j the last in the order of their compare-and-swaps. Ticket i left TAT
+at due_i + T_i or later and each after it added its own T, so due_j, which is not before TAT + T_j -
+tau, is not before due_i + sum(T) - tau. Hence sum(T) <= due_j - due_i + tau < span + tau. All are
+integers, so the rounding up of tau is more than eaten by "<", and sum(c) < units + B = N + 1. (A
+ticket alone in its window costs at most N: larger costs are taken as N.)
+
+The usual rate = (N - B) / W is wrong twice: it forgets that tickets are used late, and it gives a
+unit away. Charging a cost above the ceiling as a full bucket is wrong too: it exceeds what the
+window before it left. Here it waits until the bucket has been idle for that much longer. In a busy
+bucket it so costs T - tau of idleness besides its T: the ceiling should cover the usual cost.
+
+Several buckets. A ticket waits for the slowest of its buckets, and each bucket is charged as of the
+moment when the ticket is due, not of the moment of asking: otherwise a quick bucket would count it
+up to a horizon before it is sent, and the promise would break there. Nothing is lost by that: once a
+ticket waits in a bucket, every later one waits there at least as long. The slowest bucket is charged
+first; if it has moved, nothing was taken and the look begins anew. If another bucket has moved so
+far that the ticket would be due later, what was taken stays taken: giving it back exactly is
+impossible once others have built on it, and a lost ticket only costs some rate, about once in the
+time that a reservation takes divided by the time between two of them.
+
+Refunds. A ticket charged c and found to have used less gives back R = cost_ns(c) - cost_ns(used),
+reduced by how far the dues of the bucket have moved on since the ticket's own. Let X be the TAT if
+the used cost had been charged at once. TAT is a maximum of sums "a due plus what was charged since",
+so it exceeds X by R, unless X has a later due in it, at most the newest one, and then by at least
+R - (newest due - own due). So the refund never goes below X, and X keeps the promise for what was
+really used. The bucket keeps its newest due (the mark), which moves before TAT does.
+
+Debits only ever raise TAT. They make good later for what could not be known when it was sent.
+
+Pause and tune move everything else first and the generation last. A ticket that carries the new
+generation has therefore seen all of it, and any other is void: that is when they happen, at once
+for everybody. Killed half way, a pause already holds for every later ticket. A pause leaves empty
+buckets; a tune keeps the level, in units and up to the new ceiling, so that it never gains a burst,
+and often repeated does not starve the bucket.
+
+TAT is read before the parameters and the mark, and pause and tune always change it, be it by 1 ns:
+who works with old parameters or an old mark then also works with an old TAT, and fails to swap it.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.dict cimport PyDict_GetItem
+from cpython.object cimport PyObject
+from libc.math cimport ceil
+from libc.stdint cimport int64_t, uintptr_t
+
+cdef extern from "_atomics.h" nogil:
+    ctypedef int64_t word "penstock_word"
+    int64_t load_relaxed(const word *)
+    int64_t load_acquire(const word *)
+    void store_relaxed(word *, int64_t)
+    void store_release(word *, int64_t)
+    int64_t add_relaxed(word *, int64_t)
+    int64_t add_release(word *, int64_t)
+    bint compare_and_swap(word *, int64_t *, int64_t)
+    bint raise_to(word *, int64_t)
+    void add_alone(word *, int64_t)
+    void fence_acquire()
+    void fence_release()
+
+cdef extern from * nogil:
+    """
+    #include <time.h>
+
+    /* An integer number of ns per token would err by percents at high rates, and the product of a
+       daily window and a token limit does not fit in 64 bits. */
+    static inline int64_t multiply_divide_up(int64_t a, int64_t b, int64_t divisor) {
+        unsigned __int128 product = (unsigned __int128)(uint64_t)a * (uint64_t)b;
+        uint64_t by = (uint64_t)divisor;
+        if ((product >> 64) == 0 && (uint64_t)product <= UINT64_MAX - by) {
+            return (int64_t)(((uint64_t)product + by - 1) / by);
+        }
+        product = (product + by - 1) / by;
+        return product > INT64_MAX ? INT64_MAX : (int64_t)product;
+    }
+
+    static inline int64_t clock_now_ns(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    }
+
+    static inline int bits(int64_t value) {
+        return value ? 64 - __builtin_clzll((unsigned long long)value) : 0;
+    }
+    """
+    int64_t multiply_divide_up(int64_t a, int64_t b, int64_t divisor)
+    int64_t clock_now_ns()
+    int bits(int64_t value)
+
+
+cdef enum:
+    WORD = 8
+    LINE = 64
+    # Words of the endpoint's header. What all read and few write has lines of its own.
+    GENERATION = 0
+    PAUSED_UNTIL = 1
+    FAILURES = 8
+    THROTTLES = 9
+    PROBE_AT = 10
+    COLLISIONS = 16
+    HEADER_WORDS = 24
+    # Words of a bucket.
+    TAT = 0
+    MARK = 1
+    VERSION = 2
+    RESOURCE = 3
+    TERMS = 8
+    TERMS_WORDS = 8
+    BUCKET_WORDS = TERMS + 2 * TERMS_WORDS
+    MAX_BUCKETS = 64
+    # The histogram.
+    SUB_BUCKET_BITS = 6
+    SUB_BUCKETS = 1 << SUB_BUCKET_BITS
+    VALUE_BITS = 42
+    BUCKETS = SUB_BUCKETS * (VALUE_BITS - SUB_BUCKET_BITS + 1)
+    HISTOGRAM_WORDS = BUCKETS + 8
+    MAX_CELLS = 1 << 20
+    # What blocks a reservation, where it is not a bucket.
+    NOTHING = -1
+    THE_PAUSE = -2
+
+cdef int64_t MAX_TIME = 1 << 60  # sums of a few of them still fit in 64 bits
+cdef int64_t MAX_VALUE = (<int64_t>1 << VALUE_BITS) - 1
+
+LINE_BYTES = LINE
+REQUESTS = 0
+TOTAL_TOKENS = 1
+INPUT_TOKENS = 2
+OUTPUT_TOKENS = 3
+PAUSED = THE_PAUSE
+HISTOGRAM_BUCKETS = BUCKETS
+HISTOGRAM_ERROR = 1.0 / (2 * SUB_BUCKETS)
+
+
+def monotonic_ns():
+    """CLOCK_MONOTONIC, in ns."""
+    return clock_now_ns()
+
+
+@cython.final
+@cython.internal
+cdef class Memory:
+    """A borrowed stretch of a writable buffer, which stays exported while this lives."""
+
+    cdef Py_buffer view
+    cdef bint held
+    cdef word *words
+
+    def __cinit__(self, memory, Py_ssize_t offset, Py_ssize_t size):
+        PyObject_GetBuffer(memory, &self.view, PyBUF_SIMPLE | PyBUF_WRITABLE)
+        self.held = True
+        if offset < 0 or offset % LINE:
+            raise ValueError(f"offset {offset} is not a multiple of {LINE}")
+        if offset > self.view.len or size > self.view.len - offset:
+            raise ValueError(
+                f"{size} bytes at offset {offset} do not fit in a buffer of {self.view.len}"
+            )
+        if <uintptr_t>self.view.buf % WORD:
+            raise ValueError("the buffer is not aligned to 8 bytes")
+        self.words = <word *>(<char *>self.view.buf + offset)
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+
+cdef struct Terms:
+    int64_t limit
+    int64_t units
+    int64_t span_ns
+    int64_t tau_ns
+    int64_t window_ns
+    int64_t late_ns
+    int64_t since_ns
+
+
+cdef inline int64_t cost_ns(const Terms *terms, int64_t cost) noexcept nogil:
+    return multiply_divide_up(min(cost, terms.limit), terms.span_ns, terms.units)
+
+
+cdef int make_terms(
+    Terms *terms, int64_t limit, int64_t window_ns, int64_t ceiling, int64_t late_ns
+) except -1:
+    if limit < 1 or not 1 <= ceiling <= limit:
+        raise ValueError(f"limit {limit} and ceiling {ceiling} are not 1 <= ceiling <= limit")
+    if not 1 <= window_ns <= MAX_TIME // 8 or not 0 <= late_ns <= MAX_TIME // 8:
+        raise ValueError(f"window {window_ns} ns or lateness {late_ns} ns is out of range")
+    terms.limit = limit
+    terms.units = limit + 1 - ceiling
+    terms.span_ns = window_ns + late_ns
+    terms.window_ns = window_ns
+    terms.late_ns = late_ns
+    terms.tau_ns = cost_ns(terms, ceiling)
+    if cost_ns(terms, limit) > MAX_TIME // 4:
+        raise ValueError(f"limit {limit} per {window_ns} ns with ceiling {ceiling} is out of range")
+    return 0
+
+
+cdef inline bint read_terms(const word *bucket, Terms *terms) noexcept nogil:
+    """Copies the published parameters, whole; False where there are none yet."""
+    cdef int64_t version
+    cdef const word *slot
+    while True:
+        version = load_acquire(bucket + VERSION)
+        slot = bucket + TERMS + TERMS_WORDS * (version & 1)
+        terms.limit = load_relaxed(slot)
+        terms.units = load_relaxed(slot + 1)
+        terms.span_ns = load_relaxed(slot + 2)
+        terms.tau_ns = load_relaxed(slot + 3)
+        terms.window_ns = load_relaxed(slot + 4)
+        terms.late_ns = load_relaxed(slot + 5)
+        terms.since_ns = load_relaxed(slot + 6)
+        fence_acquire()
+        if load_relaxed(bucket + VERSION) == version:
+            return version != 0
+
+
+cdef void publish_terms(word *bucket, const Terms *terms) noexcept nogil:
+    """Fills the slot that nobody reads, then makes it the one that all read."""
+    cdef int64_t version = load_relaxed(bucket + VERSION) + 1
+    cdef word *slot = bucket + TERMS + TERMS_WORDS * (version & 1)
+    fence_release()
+    store_relaxed(slot, terms.limit)
+    store_relaxed(slot + 1, terms.units)
+    store_relaxed(slot + 2, terms.span_ns)
+    store_relaxed(slot + 3, terms.tau_ns)
+    store_relaxed(slot + 4, terms.window_ns)
+    store_relaxed(slot + 5, terms.late_ns)
+    store_relaxed(slot + 6, terms.since_ns)
+    store_release(bucket + VERSION, version)
+
+
+cdef inline int64_t cost_in(int64_t resource, int64_t inputs, int64_t outputs) noexcept nogil:
+    if resource == 0:
+        return 1
+    if resource == 1:
+        return inputs + outputs
+    return inputs if resource == 2 else outputs
+
+
+cdef inline int check_time(int64_t time_ns) except -1:
+    if not 0 <= time_ns <= MAX_TIME:
+        raise ValueError(f"time {time_ns} ns is out of range")
+    return 0
+
+
+cdef inline int check_tokens(int64_t inputs, int64_t outputs) except -1:
+    if not 0 <= inputs <= MAX_TIME or not 0 <= outputs <= MAX_TIME:
+        raise ValueError(f"token counts {inputs} and {outputs} are out of range")
+    return 0
+
+
+@cython.final
+cdef class Limiter:
+    cdef Memory memory
+    cdef word *header
+    cdef int buckets
+    cdef readonly int64_t generation
+    cdef readonly int blocking
+
+    @staticmethod
+    def bytes_needed(int buckets):
+        if not 0 <= buckets <= MAX_BUCKETS:
+            raise ValueError(f"{buckets} buckets are not within 0..{MAX_BUCKETS}")
+        return (HEADER_WORDS + buckets * BUCKET_WORDS) * WORD
+
+    def __cinit__(self, memory, Py_ssize_t offset, int buckets):
+        self.memory = Memory(memory, offset, Limiter.bytes_needed(buckets))
+        self.header = self.memory.words
+        self.buckets = buckets
+        self.blocking = NOTHING
+
+    cdef inline word *bucket(self, int index) noexcept nogil:
+        return self.header + HEADER_WORDS + index * BUCKET_WORDS
+
+    cdef word *checked(self, int index) except NULL:
+        if not 0 <= index < self.buckets:
+            raise IndexError(f"bucket {index} of {self.buckets}")
+        return self.bucket(index)
+
+    cdef int terms_of(self, int index, Terms *terms) except -1:
+        if not read_terms(self.checked(index), terms):
+            raise RuntimeError(f"bucket {index} is not configured")
+        return 0
+
+    def configure(
+        self,
+        int bucket,
+        int resource,
+        int64_t limit,
+        int64_t window_ns,
+        int64_t ceiling,
+        int64_t late_ns,
+        int64_t now_ns,
+    ):
+        cdef Terms terms
+        cdef word *at = self.checked(bucket)
+        check_time(now_ns)
+        if not 0 <= resource <= 3:
+            raise ValueError(f"resource {resource} is none of the four")
+        make_terms(&terms, limit, window_ns, ceiling, late_ns)
+        terms.since_ns = now_ns
+        store_relaxed(at + RESOURCE, resource)
+        store_relaxed(at + MARK, now_ns)
+        store_relaxed(at + TAT, now_ns + terms.tau_ns)
+        publish_terms(at, &terms)
+
+    def tune(
+        self,
+        int bucket,
+        int64_t limit,
+        int64_t window_ns,
+        int64_t ceiling,
+        int64_t late_ns,
+        int64_t now_ns,
+    ):
+        cdef Terms old, new
+        cdef word *at = self.checked(bucket)
+        cdef int64_t start, seen, moved
+        cdef double old_rate, new_rate
+        check_time(now_ns)
+        self.terms_of(bucket, &old)
+        make_terms(&new, limit, window_ns, ceiling, late_ns)
+        new.since_ns = max(now_ns, load_acquire(at + MARK)) + 1
+        publish_terms(at, &new)
+        old_rate, new_rate = old.units / <double>old.span_ns, new.units / <double>new.span_ns
+        seen = load_acquire(at + TAT)
+        while True:
+            start = max(now_ns, load_acquire(self.header + PAUSED_UNTIL))
+            moved = <int64_t>ceil((max(seen, start) - start - old.tau_ns) * old_rate / new_rate)
+            moved = start + max(0, new.tau_ns + min(moved, cost_ns(&new, limit)))
+            if compare_and_swap(at + TAT, &seen, moved if moved != seen else moved + 1):
+                break
+            add_relaxed(self.header + COLLISIONS, 1)
+        add_release(self.header + GENERATION, 1)
+
+    def reserve(self, int64_t now_ns, int64_t horizon_ns, int64_t input_tokens, int64_t output_tokens):
+        cdef int64_t generation, paused_until, due, wait, cost, tat
+        cdef int slowest, index
+        cdef Terms terms
+        cdef word *at
+        check_time(now_ns)
+        check_time(horizon_ns)
+        check_tokens(input_tokens, output_tokens)
+        while True:
+            generation = load_acquire(self.header + GENERATION)
+            paused_until = load_acquire(self.header + PAUSED_UNTIL)
+            due = max(now_ns, paused_until)
+            slowest = NOTHING
+            for index in range(self.buckets):
+                at = self.bucket(index)
+                tat = load_acquire(at + TAT)
+                if not read_terms(at, &terms):
+                    raise RuntimeError(f"bucket {index} is not configured")
+                cost = cost_in(load_relaxed(at + RESOURCE), input_tokens, output_tokens)
+                tat += cost_ns(&terms, cost) - terms.tau_ns
+                if cost and tat > due:
+                    due = tat
+                    slowest = index
+            wait = due - now_ns
+            # A pause leaves empty buckets behind, whose own small wait is not what blocks.
+            self.blocking = THE_PAUSE if 2 * (paused_until - now_ns) > wait else slowest
+            if wait > horizon_ns:
+                return -wait
+            if self.take(slowest, due, input_tokens, output_tokens):
+                self.generation = generation
+                return due
+
+    cdef bint take(self, int slowest, int64_t due, int64_t inputs, int64_t outputs) noexcept nogil:
+        cdef int index
+        if slowest >= 0 and not self.charge(slowest, due, inputs, outputs):
+            return False
+        for index in range(self.buckets):
+            if index != slowest and not self.charge(index, due, inputs, outputs):
+                return False
+        return True
+
+    cdef inline bint charge(self, int index, int64_t due, int64_t inputs, int64_t outputs) noexcept nogil:
+        """Charge one bucket as of `due`; False where the ticket would be due later."""
+        cdef word *at = self.bucket(index)
+        cdef int64_t resource = load_relaxed(at + RESOURCE)
+        cdef int64_t cost = cost_in(resource, inputs, outputs)
+        cdef int64_t tat, time
+        cdef Terms terms
+        if cost == 0:
+            return True
+        while True:
+            tat = load_acquire(at + TAT)
+            read_terms(at, &terms)
+            time = cost_ns(&terms, cost)
+            if tat + time - terms.tau_ns > due:
+                return False
+            if resource != 0:
+                raise_to(at + MARK, due)
+            if compare_and_swap(at + TAT, &tat, max(tat, due) + time):
+                return True
+            add_relaxed(self.header + COLLISIONS, 1)
+
+    def valid(self, int64_t due_ns, int64_t generation, int64_t now_ns):
+        cdef Terms terms
+        cdef int index
+        check_time(due_ns)
+        check_time(now_ns)
+        if load_acquire(self.header + GENERATION) != generation:
+            return False
+        for index in range(self.buckets):
+            if read_terms(self.bucket(index), &terms) and now_ns - due_ns > terms.late_ns:
+                return False
+        return True
+
+    def settle(
+        self,
+        int64_t charged_ns,
+        int64_t now_ns,
+        int64_t input_predicted,
+        int64_t output_predicted,
+        int64_t input_used,
+        int64_t output_used,
+    ):
+        cdef int index
+        cdef int64_t resource
+        check_time(charged_ns)
+        check_time(now_ns)
+        check_tokens(input_predicted, output_predicted)
+        check_tokens(input_used, output_used)
+        for index in range(self.buckets):
+            resource = load_relaxed(self.bucket(index) + RESOURCE)
+            if resource != 0:
+                self.correct(
+                    self.bucket(index),
+                    charged_ns,
+                    now_ns,
+                    cost_in(resource, input_predicted, output_predicted),
+                    cost_in(resource, input_used, output_used),
+                )
+
+    cdef void correct(
+        self, word *at, int64_t charged_ns, int64_t now_ns, int64_t predicted, int64_t used
+    ) noexcept nogil:
+        cdef Terms terms
+        cdef int64_t tat, owed, moved
+        while True:
+            tat = load_acquire(at + TAT)
+            if not read_terms(at, &terms):
+                return
+            owed = cost_ns(&terms, used) - cost_ns(&terms, predicted)
+            if owed < 0 and charged_ns >= terms.since_ns:
+                moved = tat + min(0, owed + max(0, load_relaxed(at + MARK) - charged_ns))
+            else:
+                moved = max(tat, min(tat + owed, now_ns + terms.tau_ns + terms.window_ns))
+            if moved == tat or compare_and_swap(at + TAT, &tat, moved):
+                return
+            add_relaxed(self.header + COLLISIONS, 1)
+
+    def pause(self, int64_t until_ns):
+        cdef Terms terms
+        cdef int64_t seen, empty
+        cdef int index
+        cdef word *at
+        check_time(until_ns)
+        if not raise_to(self.header + PAUSED_UNTIL, until_ns):
+            return False
+        for index in range(self.buckets):
+            at = self.bucket(index)
+            if read_terms(at, &terms):
+                empty = until_ns + terms.tau_ns
+                raise_to(at + MARK, empty)
+                seen = load_acquire(at + TAT)
+                while not compare_and_swap(at + TAT, &seen, max(seen + 1, empty)):
+                    add_relaxed(self.header + COLLISIONS, 1)
+        add_release(self.header + GENERATION, 1)
+        return True
+
+    def paused_until(self):
+        return load_acquire(self.header + PAUSED_UNTIL)
+
+    def level(self, int bucket, int64_t now_ns):
+        cdef Terms terms
+        check_time(now_ns)
+        self.terms_of(bucket, &terms)
+        cdef int64_t ahead = load_acquire(self.bucket(bucket) + TAT) - now_ns
+        return (terms.tau_ns - max(0, ahead)) * <double>terms.units / terms.span_ns
+
+    def rate(self, int bucket):
+        cdef Terms terms
+        self.terms_of(bucket, &terms)
+        return terms.units * 1e9 / terms.span_ns
+
+    def collisions(self):
+        return load_relaxed(self.header + COLLISIONS)
+
+    def record_failure(self):
+        return add_relaxed(self.header + FAILURES, 1) + 1
+
+    def record_success(self):
+        # Loaded first: a store by every success would bounce the line between all workers.
+        if load_relaxed(self.header + FAILURES):
+            store_relaxed(self.header + FAILURES, 0)
+        if load_relaxed(self.header + THROTTLES):
+            store_relaxed(self.header + THROTTLES, 0)
+
+    def failures_in_a_row(self):
+        return load_relaxed(self.header + FAILURES)
+
+    def record_throttle(self):
+        return add_relaxed(self.header + THROTTLES, 1) + 1
+
+    def claim_probe(self, int64_t now_ns, int64_t interval_ns):
+        check_time(now_ns)
+        check_time(interval_ns)
+        cdef int64_t seen = load_acquire(self.header + PROBE_AT)
+        if now_ns < seen:
+            return False
+        return compare_and_swap(self.header + PROBE_AT, &seen, now_ns + interval_ns)
+
+
+cdef object ANY_STATUS = 0
+cdef object KINDS = frozenset(("succeeded", "retry", "throttled", "rejected", "fatal"))
+
+
+@cython.final
+cdef class Verdict:
+    cdef readonly str kind
+    cdef readonly str error_class
+
+    def __cinit__(self, str kind not None, str error_class not None):
+        if kind not in KINDS:
+            raise ValueError(f"{kind!r} is no kind of verdict")
+        self.kind = kind
+        self.error_class = error_class
+
+    def __repr__(self):
+        return f"Verdict({self.kind!r}, {self.error_class!r})"
+
+
+cdef inline Verdict found(PyObject *table, object status):
+    cdef PyObject *verdict = NULL
+    if table is not NULL:
+        verdict = PyDict_GetItem(<dict>table, status)
+    return None if verdict is NULL else <Verdict>verdict
+
+
+cdef inline Verdict first(PyObject *by_code, PyObject *by_type, object status):
+    cdef Verdict verdict = found(by_code, status)
+    return found(by_type, status) if verdict is None else verdict
+
+
+@cython.final
+cdef class Classifier:
+    cdef dict by_key  # key -> {status: verdict}
+    cdef dict by_status
+    cdef Verdict unknown
+
+    def __cinit__(self, rules):
+        cdef dict shared = {}
+        self.by_key = {}
+        self.by_status = {}
+        self.unknown = shared.setdefault(("retry", "unknown"), Verdict("retry", "unknown"))
+        for status, key, kind, error_class in rules:
+            verdict = shared.setdefault((kind, error_class), Verdict(kind, error_class))
+            table = self.by_status if key is None else self.by_key.setdefault(key, {})
+            if table.setdefault(status, verdict) is not verdict:
+                raise ValueError(f"two verdicts for status {status} and key {key!r}")
+
+    def classify(self, status, str code=None, str type=None):
+        cdef PyObject *by_code = NULL
+        cdef PyObject *by_type = NULL
+        cdef Verdict verdict
+        if code is not None:
+            by_code = PyDict_GetItem(self.by_key, code)
+        if type is not None:
+            by_type = PyDict_GetItem(self.by_key, type)
+        if by_code is not NULL or by_type is not NULL:
+            verdict = first(by_code, by_type, status)
+            if verdict is None:
+                verdict = first(by_code, by_type, ANY_STATUS)
+            if verdict is not None:
+                return verdict
+        return self.default(status)
+
+    cdef Verdict default(self, object status):
+        cdef PyObject *table = <PyObject *>self.by_status
+        cdef int number = status
+        cdef Verdict verdict = found(table, status)
+        if verdict is None and number > 0:
+            verdict = found(table, number // 100 * 100)
+        if verdict is None:
+            verdict = found(table, ANY_STATUS)
+        return self.unknown if verdict is None else verdict
+
+
+cdef inline int bucket_index(int64_t value) noexcept nogil:
+    cdef int64_t held = min(value, MAX_VALUE)
+    cdef int shift = max(0, bits(held) - SUB_BUCKET_BITS - 1)
+    return SUB_BUCKETS * shift + <int>(held >> shift)
+
+
+cdef inline int64_t bucket_lower(int bucket) noexcept nogil:
+    cdef int shift = max(0, bucket // SUB_BUCKETS - 1)
+    return <int64_t>(bucket - SUB_BUCKETS * shift) << shift
+
+
+@cython.final
+cdef class Slab:
+    cdef Memory memory
+    cdef word *cells
+    cdef word *sums
+    cdef int counter_count
+    cdef int histogram_count
+
+    @staticmethod
+    def bytes_needed(int counters, int histograms):
+        if not 0 <= counters <= MAX_CELLS or not 0 <= histograms <= MAX_CELLS // BUCKETS:
+            raise ValueError(f"{counters} counters and {histograms} histograms are out of range")
+        return ((counters + 7) // 8 * 8 + histograms * HISTOGRAM_WORDS) * WORD
+
+    def __cinit__(self, memory, Py_ssize_t offset, int counters, int histograms):
+        self.memory = Memory(memory, offset, Slab.bytes_needed(counters, histograms))
+        self.cells = self.memory.words
+        self.sums = self.cells + (counters + 7) // 8 * 8
+        self.counter_count = counters
+        self.histogram_count = histograms
+
+    cdef inline word *counter(self, int index) except NULL:
+        if not 0 <= index < self.counter_count:
+            raise IndexError(f"counter {index} of {self.counter_count}")
+        return self.cells + index
+
+    cdef inline word *histogram_at(self, int index) except NULL:
+        if not 0 <= index < self.histogram_count:
+            raise IndexError(f"histogram {index} of {self.histogram_count}")
+        return self.sums + index * HISTOGRAM_WORDS
+
+    def add(self, int counter, int64_t amount):
+        add_alone(self.counter(counter), amount)
+
+    def set(self, int counter, int64_t value):
+        store_relaxed(self.counter(counter), value)
+
+    def get(self, int counter):
+        return load_relaxed(self.counter(counter))
+
+    def record(self, int histogram, int64_t value):
+        cdef word *at = self.histogram_at(histogram)
+        if value < 0:
+            raise ValueError(f"a histogram holds no negative value: {value}")
+        add_alone(at, value)
+        add_alone(at + 8 + bucket_index(value), 1)
+
+    def counters(self):
+        cdef int index
+        return [load_relaxed(self.cells + index) for index in range(self.counter_count)]
+
+    def histogram(self, int histogram):
+        cdef int index
+        cdef word *at = self.histogram_at(histogram) + 8
+        return [load_relaxed(at + index) for index in range(BUCKETS)]
+
+    def total(self, int histogram):
+        return load_relaxed(self.histogram_at(histogram))
+
+
+def bucket_of(int64_t value):
+    if value < 0:
+        raise ValueError(f"a histogram holds no negative value: {value}")
+    return bucket_index(value)
+
+
+def bucket_upper(int bucket):
+    if not 0 <= bucket < BUCKETS:
+        raise IndexError(f"bucket {bucket} of {BUCKETS}")
+    return bucket_lower(bucket + 1) - 1
+
+
+def quantile(counts, double q):
+    cdef int64_t total = 0, reached = 0, rank
+    cdef int index = 0
+    if not 0 <= q <= 1:
+        raise ValueError(f"quantile {q} is not within 0..1")
+    if len(counts) != BUCKETS:
+        raise ValueError(f"{len(counts)} counts, not {BUCKETS}")
+    for count in counts:
+        total += count
+    if total == 0:
+        return 0.0
+    rank = max(1, <int64_t>ceil(q * total))
+    for count in counts:
+        reached += count
+        if reached >= rank:
+            break
+        index += 1
+    return (bucket_lower(index) + bucket_lower(index + 1) - 1) / 2.0

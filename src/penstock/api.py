@@ -1,0 +1,119 @@
+"""Running a job from Python: from a script, inside a running event loop, or from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+import uvloop
+
+from penstock.engine.opening import OBJECTS
+from penstock.engine.run import run as run_job
+from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, error_for
+from penstock.job import Job, load_job
+from penstock.observe.progress import Progress, progress_for
+from penstock.observe.report import Report
+from penstock.simulator import Settings, spawn
+
+FINISHED = (EXIT_COMPLETE, EXIT_DEAD_LETTERS)
+
+# What --simulate asks: a provider on an ordinary day, which throttles and fails now and then.
+TYPICAL = Settings(
+    ttft_seconds=0.15,
+    seconds_per_token=0.005,
+    throttle=0.01,
+    html_500=0.01,
+    truncated=0.005,
+    disconnect=0.005,
+    reject=0.003,
+    retry_after_seconds=0.5,
+)
+
+
+def run(
+    inputs: Any,
+    output: str | os.PathLike[str],
+    *,
+    job_file: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Report:
+    """Take records through an LLM API into `output`; call it again with the same arguments to resume.
+
+    `inputs` is a path, a list of paths, anything with `__arrow_c_stream__` (a table or a data frame),
+    or an iterable of dicts; `options` are named as the flags (`rpm=600`, `prompt="..."`). Returns a
+    Report once every row ended (exit codes 0 and 3). Raises a PenstockError otherwise, whose `report`
+    tells how far it came.
+    """
+    job, objects = job_for(inputs, output, job_file, options)
+    progress = progress_for(job.progress, sys.stderr)
+    report = in_own_loop(
+        lambda: conduct(job, progress, objects=objects, command="penstock.run(...)")
+    )
+    progress.close(report)
+    if report.exit_code not in FINISHED:
+        raise error_for(report)
+    return report
+
+
+async def arun(
+    inputs: Any,
+    output: str | os.PathLike[str],
+    *,
+    job_file: str | os.PathLike[str] | None = None,
+    **options: Any,
+) -> Report:
+    """`run` for a running event loop, which goes on meanwhile."""
+    return await asyncio.to_thread(run, inputs, output, job_file=job_file, **options)
+
+
+def in_own_loop(work: Callable[[], Report]) -> Report:
+    """Call `work`, which runs an event loop; in a thread, where this one has a loop running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return work()
+    with ThreadPoolExecutor(1, "penstock") as thread:
+        return thread.submit(work).result()
+
+
+def conduct(
+    job: Job,
+    progress: Progress,
+    *,
+    objects: Any = None,
+    stdin: BinaryIO | None = None,
+    command: str = "",
+) -> Report:
+    """Run or resume a job in an event loop of its own; with `--simulate`, beside a simulator."""
+    with ExitStack() as stack:
+        if job.simulate:
+            simulator = stack.enter_context(spawn(TYPICAL))
+            job = msgspec.structs.replace(job, base_url=simulator.base_url)
+        return uvloop.run(
+            run_job(job, os.environ, progress, objects=objects, stdin=stdin, command=command)
+        )
+
+
+def job_for(
+    inputs: Any,
+    output: str | os.PathLike[str],
+    job_file: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> tuple[Job, Any]:
+    """The job of a call, and its input where that is no path."""
+    given = {"progress": "auto", **options, "output": os.fspath(output)}
+    objects = None
+    if isinstance(inputs, str | os.PathLike):
+        given["inputs"] = (os.fspath(inputs),)
+    elif isinstance(inputs, list | tuple) and all(isinstance(i, str | os.PathLike) for i in inputs):
+        given["inputs"] = tuple(os.fspath(path) for path in inputs)
+    else:
+        given["inputs"], objects = (OBJECTS,), inputs
+    return load_job(given, file=Path(job_file) if job_file else None), objects

@@ -1,0 +1,1 @@
+"""The engine: a supervisor leases shards of records to worker processes, which ask the provider."""

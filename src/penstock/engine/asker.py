@@ -1,0 +1,169 @@
+"""One attempt: a request goes out under a ticket, and what comes back is read and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from penstock._core import Classifier, Limiter, Slab, Verdict, monotonic_ns
+from penstock.engine.pacer import Pacer
+from penstock.engine.prediction import TokenPredictor
+from penstock.observe.slab_layout import C, H, request_cell
+from penstock.providers.provider import Answer, BadResponse, Provider, Refusal
+from penstock.providers.provider import Request as Ask
+from penstock.providers.verdicts import BAD_RESPONSE, ERROR_IN_200, TRANSPORT
+from penstock.transport.failure import Failure
+from penstock.transport.transport import Request, Response, Transport
+
+OK = 200
+
+
+class Attempt(msgspec.Struct):
+    """What one HTTP request came to."""
+
+    verdict: Verdict
+    status: int  # the HTTP status; 0 where there was none
+    alone: bool  # nothing else of this worker was in flight when it was sent
+    answer: Answer | None = None
+    refusal: Refusal | None = None
+    body: bytes | None = None
+    request_id: str | None = None
+    latency_seconds: float | None = None
+
+
+class Asker:
+    """Sends the requests of a worker to its endpoint."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        transport: Transport,
+        pacer: Pacer,
+        limiter: Limiter,
+        slab: Slab,
+        base_url: str,
+    ) -> None:
+        self._provider = provider
+        self._transport = transport
+        self._pacer = pacer
+        self._limiter = limiter
+        self._slab = slab
+        self._base_url = base_url.rstrip("/")
+        self._classifier = Classifier(provider.rules)
+        self._predictor = TokenPredictor()
+        self._headers: Mapping[str, str] = {}
+        self.in_flight = 0
+        self.waiting = 0  # for a ticket
+
+    def use_headers(self, headers: Mapping[str, str]) -> None:
+        """Send these with every request from now on."""
+        self._headers = headers
+
+    async def ask(self, ask: Ask) -> Attempt:
+        """Send one request and judge what comes of it; never raises for what the server does."""
+        predicted = self._predictor.predict(len(ask.body), ask.output_tokens)
+        sending = Sending(self, *predicted)
+        request = Request(self._base_url + ask.path, self._headers, ask.body)
+        try:
+            came = await self._transport.send(request, sending.ready)
+        finally:
+            sending.ended()
+        if isinstance(came, Failure):
+            attempt = self._without_answer(came, sending.alone)
+        else:
+            attempt = self._judge(ask, came, sending.alone)
+        if came.sent_ns:
+            latency_ns = came.done_ns - came.sent_ns
+            attempt.latency_seconds = latency_ns / 1e9
+            self._slab.record(H.REQUEST_US, latency_ns // 1000)
+        self._slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
+        self._settle(ask, sending, attempt)
+        return attempt
+
+    def _without_answer(self, failure: Failure, alone: bool) -> Attempt:
+        verdict = self._classifier.classify(TRANSPORT[failure.kind])
+        return Attempt(verdict, 0, alone, refusal=Refusal(message=failure.detail))
+
+    def _judge(self, ask: Ask, response: Response, alone: bool) -> Attempt:
+        """The verdict on a response: decided by its status, and by its body's code and type."""
+        answer: Answer | None = None
+        status = response.status
+        if status == OK:
+            try:
+                said = self._provider.answer(ask.path, response.body)
+            except BadResponse as error:
+                said, status = Refusal(message=str(error)), BAD_RESPONSE
+            if isinstance(said, Answer):
+                answer, refusal = said, None
+            else:
+                refusal = said
+                status = ERROR_IN_200 if status == OK else status
+        else:
+            refusal = self._provider.refusal(status, response.headers, response.body)
+        code, kind = (refusal.code, refusal.type) if refusal else (None, None)
+        return Attempt(
+            self._classifier.classify(status, code, kind),
+            response.status,
+            alone,
+            answer,
+            refusal,
+            response.body,
+            self._provider.request_id(response.headers),
+        )
+
+    def _settle(self, ask: Ask, sending: Sending, attempt: Attempt) -> None:
+        """Correct what the ticket charged: to the usage, or for a failure to what was sent."""
+        if not sending.charged_ns:
+            return
+        input_used, output_used = (sending.input_tokens if sending.sent_ns else 0), 0
+        answer = attempt.answer
+        if answer is not None:
+            output_used = sending.output_tokens
+            if answer.input_tokens is not None:
+                input_used = answer.input_tokens
+            if answer.output_tokens is not None:
+                output_used = answer.output_tokens
+            self._predictor.learn(len(ask.body), input_used, output_used)
+        self._limiter.settle(
+            sending.charged_ns,
+            monotonic_ns(),
+            sending.input_tokens,
+            sending.output_tokens,
+            input_used,
+            output_used,
+        )
+
+
+class Sending:
+    """The moment between a connection and a request on it: the ticket, and what it was charged."""
+
+    __slots__ = ("_asker", "alone", "charged_ns", "input_tokens", "output_tokens", "sent_ns")
+
+    def __init__(self, asker: Asker, input_tokens: int, output_tokens: int) -> None:
+        self._asker = asker
+        self.input_tokens = input_tokens
+        self.output_tokens = output_tokens
+        self.charged_ns = 0
+        self.sent_ns = 0
+        self.alone = False
+
+    async def ready(self) -> None:
+        """Wait for the ticket; the transport writes the request when this returns."""
+        asker = self._asker
+        wanted_ns = monotonic_ns()
+        asker.waiting += 1
+        try:
+            self.charged_ns = await asker._pacer.ticket(self.input_tokens, self.output_tokens)
+        finally:
+            asker.waiting -= 1
+        self.sent_ns = monotonic_ns()
+        asker._slab.add(C.LIMIT_WAIT_NS, self.sent_ns - wanted_ns)
+        asker._slab.add(C.REQUESTS_SENT, 1)
+        self.alone = asker.in_flight == 0
+        asker.in_flight += 1
+
+    def ended(self) -> None:
+        """The request is out no more."""
+        if self.sent_ns:
+            self._asker.in_flight -= 1

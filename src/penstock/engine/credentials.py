@@ -1,0 +1,100 @@
+"""The key: where it comes from, and a type that does not show it.
+
+A key is read from the environment or a file, never from an argument. OPENAI_API_KEY is for OpenAI's own
+host: it is not sent elsewhere unless it is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from penstock.errors import JobError
+from penstock.job import Job
+
+OPENAI_HOST = "api.openai.com"
+OPENAI_VARIABLE = "OPENAI_API_KEY"
+
+
+class Secret:
+    """A key that neither repr nor str nor a format shows."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The key itself, for the request's header alone."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+def find_key(job: Job, environment: Mapping[str, str]) -> Secret | None:
+    """The job's key, or None where the endpoint is asked without one. Raises JobError."""
+    if job.api_key_file:
+        return read_key_file(Path(job.api_key_file))
+    name = job.api_key_env
+    if name is None:
+        if urlsplit(job.base_url).hostname != OPENAI_HOST:
+            return None
+        name = OPENAI_VARIABLE
+    value = environment.get(name, "").strip()
+    if not value:
+        raise JobError(
+            f"there is no key: the environment variable {name} is not set",
+            f"Set {name}, or name another by --api-key-env or a file by --api-key-file; "
+            "--simulate needs none.",
+        )
+    return checked(value, f"the environment variable {name}")
+
+
+def read_key_file(path: Path) -> Secret:
+    """The key in a file. Raises JobError."""
+    try:
+        value = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"--api-key-file {path}: {error}", "Name a readable file.") from None
+    if not value:
+        raise JobError(f"--api-key-file {path}: the file is empty", "Put the key into it.")
+    return checked(value, f"--api-key-file {path}")
+
+
+def checked(value: str, where: str) -> Secret:
+    """`value` as a key; one that can't stand in a header is refused, without showing it."""
+    if not value.isascii() or not value.isprintable():
+        raise JobError(f"{where}: holds characters that no key has", "Check what it holds.")
+    return Secret(value)
+
+
+def extra_headers(job: Job, environment: Mapping[str, str]) -> dict[str, str]:
+    """The job's --header values, `env:VAR` replaced. Raises JobError."""
+    headers = {}
+    for name, value in job.header.items():
+        if value.startswith("env:"):
+            variable = value.removeprefix("env:")
+            if variable not in environment:
+                raise JobError(
+                    f"--header {name}: the environment variable {variable} is not set",
+                    f"Set {variable}, or give the value itself.",
+                )
+            value = environment[variable]
+        if not name or any(c in name + value for c in "\r\n\0"):
+            raise JobError(f"--header {name!r}: a header can't hold line breaks")
+        headers[name] = value
+    return headers
+
+
+def secrets_of(key: Secret | None, job: Job, headers: Mapping[str, str]) -> list[str]:
+    """All that no log, manifest or message may show."""
+    hidden = [headers[name] for name, value in job.header.items() if value.startswith("env:")]
+    return ([key.reveal()] if key else []) + hidden

@@ -1,0 +1,159 @@
+"""Who holds which rows: the lease table, a pure decider.
+
+Rows reach it as shards, go out as leases as far as workers gave credit, and leave it when they are
+committed. What a dead worker leaves comes back, and is leased before anything fresh. It keeps the
+payload of every shard that is not wholly committed, so nothing is read from the input twice in a run.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+
+from penstock.ledger.rows import RowSet
+from penstock.sources.shard import Shard
+
+Ranges = list[tuple[int, int]]  # half-open, ascending
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """A lease to send: these rows of this shard to this worker."""
+
+    lease: int
+    worker: int
+    shard: Shard
+    wanted: Ranges
+    condemned: str | None = None
+
+    @property
+    def rows(self) -> int:
+        return count(self.wanted)
+
+    def of(self, wanted: Ranges) -> Grant:
+        """The same lease of fewer rows."""
+        return msgspec.structs.replace(self, wanted=wanted)
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """Rows that no worker holds."""
+
+    shard: Shard
+    wanted: Ranges
+    condemned: str | None = None
+
+
+class LeaseTable:
+    """Which worker holds what; `done` is the run's set of committed rows, which others add to."""
+
+    def __init__(self, done: RowSet) -> None:
+        self._done = done
+        self._waiting: deque[Waiting] = deque()
+        self._credit: dict[int, int] = {}
+        self._held: dict[int, list[Grant]] = {}
+        self._leases = 0
+
+    def add_worker(self, worker: int) -> None:
+        """A worker is ready, without credit yet."""
+        self._credit[worker] = 0
+        self._held[worker] = []
+
+    def add_shard(self, shard: Shard, wanted: Ranges) -> None:
+        """Fresh rows to lease; those done already are left out."""
+        ranges = self._undone(wanted)
+        if ranges:
+            self._waiting.append(Waiting(shard, ranges))
+
+    def condemn(self, shard: Shard, row: int, reason: str) -> None:
+        """Lease a row only to be written as a dead letter."""
+        self._waiting.appendleft(Waiting(shard, [(row, row + 1)], reason))
+
+    def give_credit(self, worker: int, rows: int) -> None:
+        """A worker can take more rows."""
+        if worker in self._credit:
+            self._credit[worker] += rows
+
+    def grants(self) -> list[Grant]:
+        """The leases that can be sent now, the worker with most credit first."""
+        granted = []
+        while self._waiting and self._credit:
+            worker = max(self._credit, key=self._credit.__getitem__)
+            if self._credit[worker] <= 0:
+                break
+            granted.append(self._grant(worker, self._waiting.popleft()))
+        return granted
+
+    def grant_to(self, worker: int, shard: Shard, wanted: Ranges) -> Grant:
+        """Lease rows to one worker whatever its credit (the quarantine's way)."""
+        return self._grant(worker, Waiting(shard, wanted))
+
+    def settle(self) -> None:
+        """Forget the leases whose rows are all committed."""
+        for worker, held in self._held.items():
+            self._held[worker] = [grant for grant in held if self._undone(grant.wanted)]
+
+    def remove_worker(self, worker: int) -> list[Grant]:
+        """A worker is dead and its segments merged: what is left of its leases, no longer leased."""
+        self._credit.pop(worker, None)
+        left = []
+        for grant in self._held.pop(worker, []):
+            wanted = self._undone(grant.wanted)
+            if wanted:
+                left.append(grant.of(wanted))
+        return left
+
+    def give_back(self, grants: Iterable[Grant]) -> None:
+        """Put rows of a dead worker first in the line."""
+        for grant in reversed(list(grants)):
+            self._waiting.appendleft(Waiting(grant.shard, grant.wanted, grant.condemned))
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that no worker holds."""
+        return sum(count(one.wanted) for one in self._waiting)
+
+    @property
+    def held_rows(self) -> int:
+        """Rows leased and not committed, as of the last settle()."""
+        return sum(grant.rows for held in self._held.values() for grant in held)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is held."""
+        return not self._waiting and not any(self._held.values())
+
+    @property
+    def hungry(self) -> bool:
+        """Whether some worker has credit that the waiting rows don't use up."""
+        return sum(max(0, credit) for credit in self._credit.values()) > self.waiting_rows
+
+    def _grant(self, worker: int, waiting: Waiting) -> Grant:
+        self._leases += 1
+        grant = Grant(self._leases, worker, waiting.shard, waiting.wanted, waiting.condemned)
+        self._credit[worker] = self._credit.get(worker, 0) - grant.rows
+        self._held.setdefault(worker, []).append(grant)
+        return grant
+
+    def _undone(self, ranges: Ranges) -> Ranges:
+        return [gap for start, end in ranges for gap in self._done.missing(start, end)]
+
+
+def count(ranges: Ranges) -> int:
+    """Rows in half-open ranges."""
+    return sum(end - start for start, end in ranges)
+
+
+def split(ranges: Ranges) -> tuple[Ranges, Ranges]:
+    """The first half of the rows, rounded up, and the others."""
+    first: Ranges = []
+    second: Ranges = []
+    room = (count(ranges) + 1) // 2
+    for start, end in ranges:
+        cut = min(end, start + room)
+        room -= cut - start
+        if cut > start:
+            first.append((start, cut))
+        if end > cut:
+            second.append((cut, end))
+    return first, second

@@ -1,0 +1,115 @@
+"""What supervisor and workers say to each other: tagged structs, as MessagePack."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock.engine.region import Layout
+from penstock.job import Job
+from penstock.engine.results import KeepResponse
+from penstock.ledger.written import Written
+
+
+class Message(msgspec.Struct, tag=True, frozen=True):
+    """The base of all; its name is its tag."""
+
+
+# --- from the supervisor ------------------------------------------------------------------------
+
+
+class Setup(Message, frozen=True):
+    """The first message: all that a worker needs to know. Holds the key, so it is never logged."""
+
+    job: Job
+    key: str | None
+    headers: dict[str, str]
+    endpoint: str
+    run_id: str
+    run_directory: str
+    epoch: int
+    worker: int
+    seat: int
+    slots: int
+    workers: int
+    layout: Layout
+    generation: int
+    id_column: str | None
+    keep_response: KeepResponse
+
+
+class Lease(Message, frozen=True):
+    """A shard for this worker; the payload follows in the same frame."""
+
+    lease: int
+    kind: str
+    file: str
+    first_row: int
+    rows: int
+    first_line: int
+    checksum: int
+    wanted: list[tuple[int, int]]  # half-open ranges of the rows to ask for
+    condemned: str | None = (
+        None  # write them as dead letters `worker_crash`, unread, for this reason
+    )
+
+
+class Drain(Message, frozen=True):
+    """Start nothing more; finish what is in flight within the grace, commit, exit."""
+
+    grace_seconds: float
+
+
+class Cut(Message, frozen=True):
+    """Drop what is in flight, commit what is answered, exit."""
+
+
+# --- from a worker ------------------------------------------------------------------------------
+
+
+class Hello(Message, frozen=True):
+    """The worker is ready for shards."""
+
+    pid: int
+
+
+class Want(Message, frozen=True):
+    """Credit: the worker can take this many rows more."""
+
+    rows: int
+
+
+class Committed(Message, frozen=True):
+    """Batches that are on the disk for good."""
+
+    written: list[Written]
+
+
+class Fatal(Message, frozen=True):
+    """A fatal verdict: the provider refuses for good."""
+
+    error_class: str
+    message: str
+    status: int
+
+
+class Failing(Message, frozen=True):
+    """So many failures in a row that the endpoint counts as down; why the last one failed."""
+
+    cause: str
+
+
+class Failed(Message, frozen=True):
+    """The worker can't go on, for a reason that no record is to blame for, or for a bug (traceback)."""
+
+    reason: str
+    traceback: str
+    accuses: bool
+    disk: bool = False
+
+
+class Goodbye(Message, frozen=True):
+    """All is committed; nothing more comes."""
+
+
+FromSupervisor = Setup | Lease | Drain | Cut
+FromWorker = Hello | Want | Committed | Fatal | Failing | Failed | Goodbye

@@ -1,0 +1,289 @@
+"""Opening a run: from a job to a locked run directory and a plan, or to a clear refusal.
+
+All that can be wrong with a job is found here, before the first request; what can be checked without
+the run directory is checked before that is made, so that a refused job leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+import msgspec
+
+from penstock.engine import limits
+from penstock.engine.books import Books
+from penstock.engine.credentials import Secret, extra_headers, find_key
+from penstock.engine.plan import Plan
+from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
+from penstock.errors import JobError, TemplateError
+from penstock.job import Job, identity
+from penstock.ledger.disk import Disk
+from penstock.ledger.epoch import begin_epoch
+from penstock.ledger.generation import Generation, unfinished
+from penstock.ledger.lock import RunLock
+from penstock.ledger.mounts import check_mount
+from penstock.ledger.output_check import check_output
+from penstock.ledger.output_columns import OutputColumns, output_columns
+from penstock.ledger.recovery import Recovered, recover
+from penstock.ledger.run_directory import (
+    Manifest,
+    RunDirectory,
+    check_identity,
+    move_aside,
+    public_job,
+)
+from penstock.providers.batch import check_batch
+from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
+from penstock.record import Record
+from penstock.sources.inputs import Inputs
+from penstock.sources.objects import spooled
+from penstock.version import VERSION
+
+SAMPLE_RECORDS = 50
+STDIN = "-"
+OBJECTS = "<python>"  # the input of a job whose records come from the caller's own objects
+
+
+class OpenRun(msgspec.Struct, kw_only=True):
+    """A run whose lock is held, and what recovery found of it."""
+
+    job: Job
+    run_directory: RunDirectory
+    manifest: Manifest
+    disk: Disk
+    plan: Plan
+    inputs: Inputs
+    recovered: Recovered
+    columns: OutputColumns
+    redo: Generation | None
+    notes: list[str]  # to be said before the first request
+    warnings: list[str]
+
+
+class Checked(msgspec.Struct):
+    """A job whose inputs, templates and output were found to fit together."""
+
+    inputs: Inputs
+    provider: Provider
+    columns: OutputColumns
+    id_column: str | None
+    sample: list[Record]
+
+
+def run_directory_of(job: Job) -> Path:
+    """Where a job's run lives: as told, else beside the output."""
+    if job.run_dir:
+        return Path(job.run_dir)
+    if not job.output:
+        raise JobError("there is no output", "Name one: --output answers.parquet")
+    output = Path(job.output)
+    return output.with_name(output.name + ".run")
+
+
+@contextmanager
+def open_run(
+    job: Job,
+    environment: Mapping[str, str],
+    *,
+    objects: Any = None,
+    stdin: BinaryIO | None = None,
+) -> Iterator[OpenRun]:
+    """Open a job's run, new or to be resumed, and hold its lock. Raises PenstockError.
+
+    `objects` are the records of a caller in Python, for a job whose input is OBJECTS.
+    """
+    path = run_directory_of(job)
+    warning = check_mount(path)
+    key, headers = find_key(job, environment), extra_headers(job, environment)
+    disk, directory = Disk(), RunDirectory(path)
+    was_there = path.exists()
+    streamed = objects is not None or STDIN in job.inputs
+    checked = None if streamed else check(job, path, None)
+    try:
+        directory.prepare(disk)
+        with held(disk, directory, fresh=job.fresh) as lock:
+            if objects is not None:
+                paths, stdin = spooled(objects, directory.spool)
+                job = msgspec.structs.replace(job, inputs=tuple(paths))
+            checked = checked or check(job, path, stdin)
+            manifest = adopt(job, disk, directory, checked)
+            opened = begin(job, disk, directory, lock, manifest, checked, key, headers)
+            opened.warnings.extend([warning] if warning else [])
+            yield opened
+    except BaseException:
+        if not was_there and not directory.exists():
+            shutil.rmtree(path, ignore_errors=True)
+        raise
+
+
+@contextmanager
+def held(disk: Disk, directory: RunDirectory, *, fresh: bool) -> Iterator[RunLock]:
+    """The run's lock; with `fresh`, that of a new directory, the old one being moved aside."""
+    lock = RunLock.acquire(disk, directory)
+    try:
+        if fresh and directory.exists():
+            move_aside(disk, directory.path)
+            lock.release()
+            directory.prepare(disk)
+            lock = RunLock.acquire(disk, directory)
+        yield lock
+    finally:
+        lock.release()
+
+
+def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
+    """Whether input, prompt and output of a job fit together; raises what says why not."""
+    if not job.inputs:
+        raise JobError("there is no input", "Name files, globs or directories, or - for stdin.")
+    provider = provider_for(job)
+    check_output(Path(job.output), run_directory, job.inputs, overwrite=job.overwrite)
+    inputs = Inputs.open(job.inputs, spool=run_directory / "spool", stdin=stdin)
+    if inputs.batch_lines:
+        check_batch(job)
+    schema = inputs.schema()
+    if not inputs.batch_lines:
+        provider.check_columns(schema.names)
+    columns = output_columns(schema, keep=job.keep, prefix=job.prefix, id_column=job.id)
+    id_column = schema.id_column(job.id)
+    sample = list(inputs.sample(SAMPLE_RECORDS))
+    refuse_unrenderable(provider, sample)
+    return Checked(inputs, provider, columns, id_column, sample)
+
+
+def refuse_unrenderable(provider: Provider, sample: Iterable[Record]) -> None:
+    """Raises TemplateError where no sampled record makes a request: the job can't work."""
+    problems = []
+    for record in sample:
+        if record.problem is not None:
+            problems.append(record.problem)
+            continue
+        try:
+            provider.request(record)
+        except UnrenderableRecord as error:
+            problems.append(f"{record.where}: {error}")
+        else:
+            return
+    if problems:
+        raise TemplateError(
+            f"no request can be made of any of the first {len(problems)} records; "
+            f"the first problem: {problems[0]}",
+            "Look at one with `penstock render INPUT --row 0`, and mend the prompt or the input.",
+        )
+
+
+def adopt(job: Job, disk: Disk, directory: RunDirectory, checked: Checked) -> Manifest:
+    """The run's manifest: of the run that is there, if it is this job's, else a new one."""
+    ours = identity(job)
+    if not directory.exists():
+        manifest = Manifest(
+            run_id=secrets.token_hex(8),
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            penstock_version=VERSION,
+            identity=ours,
+            job=public_job(job),
+            inputs=list(checked.inputs.frozen),
+            input_schema=msgspec.to_builtins(checked.columns.inputs),
+            output_schema=checked.columns.types,
+            shard_rows=limits.shard_rows(limits.concurrency(job)),
+            batch_lines=checked.inputs.batch_lines,
+        )
+        directory.create(disk, manifest)
+        return manifest
+    manifest = directory.manifest()
+    check_identity(manifest, ours, directory.path)
+    checked.inputs.check(manifest.inputs)
+    now = msgspec.structs.replace(manifest, inputs=list(checked.inputs.frozen), job=public_job(job))
+    if now != manifest:
+        directory.update(disk, now)
+    return now
+
+
+def begin(
+    job: Job,
+    disk: Disk,
+    directory: RunDirectory,
+    lock: RunLock,
+    manifest: Manifest,
+    checked: Checked,
+    key: Secret | None,
+    headers: dict[str, str],
+) -> OpenRun:
+    """A new epoch of the run: what it has, and the plan for what is left."""
+    epoch = begin_epoch(disk, directory)
+    recovered = recover(disk, directory, manifest.run_id)
+    redo = unfinished(recovered.generations, recovered.account.done)
+    generation, target = (redo.number, redo.rows) if redo else (0, None)
+    if redo is not None:
+        job = job_of_redo(job, redo)
+    cursor = None if redo else recovered.cursor
+    largest = largest_cost(checked.provider, checked.sample)
+    books = Books(
+        disk, directory, manifest.run_id, epoch, recovered.account, cursor, generation, target
+    )
+    plan = Plan(
+        job=job,
+        key=key,
+        headers=headers,
+        endpoint=urlsplit(job.base_url).netloc,
+        run_id=manifest.run_id,
+        run_directory=str(directory.path),
+        epoch=epoch,
+        generation=generation,
+        target=target,
+        books=books,
+        shards=checked.inputs.shards(cursor, rows=manifest.shard_rows),
+        known_shards=dict(recovered.account.shards),
+        id_column=checked.id_column,
+        keep_response="always" if manifest.batch_lines else job.response,
+        buckets=limits.buckets_of(job, largest),
+        workers=limits.worker_count(job, limits.cores_here()),
+        slots=limits.concurrency(job),
+        inherited=(lock.fileno(),),
+        record_workers=lock.record_workers,
+        total=len(target) if target is not None else total_rows(checked.inputs, job.limit),
+    )
+    return OpenRun(
+        job=job,
+        run_directory=directory,
+        manifest=manifest,
+        disk=disk,
+        plan=plan,
+        inputs=checked.inputs,
+        recovered=recovered,
+        columns=checked.columns,
+        redo=redo,
+        notes=[checked.columns.announcement()],
+        warnings=[],
+    )
+
+
+def job_of_redo(job: Job, redo: Generation) -> Job:
+    """The job that a redo asks under: the changed one, with what is free to change as it is now."""
+    kept = identity(job).keys() & redo.job.keys()
+    return msgspec.structs.replace(job, **{name: redo.job[name] for name in kept})
+
+
+def largest_cost(provider: Provider, sample: Iterable[Record]) -> int:
+    """The largest number of tokens that a sampled record is predicted to take."""
+    largest = 1
+    for record in sample:
+        with suppress(UnrenderableRecord):
+            if record.problem is None:
+                request = provider.request(record)
+                output = min(request.output_tokens or FIRST_OUTPUT_TOKENS, FIRST_OUTPUT_TOKENS)
+                largest = max(largest, request.input_tokens + output)
+    return largest
+
+
+def total_rows(inputs: Inputs, limit: int | None) -> int | None:
+    """The rows of a run, where that is known without reading its input."""
+    if inputs.total_rows is None:
+        return None
+    return inputs.total_rows if limit is None else min(inputs.total_rows, limit)

@@ -1,0 +1,30 @@
+"""A record on its way through a worker, and what has happened to it so far."""
+
+from __future__ import annotations
+
+from penstock.ledger.mark import ShardMark
+from penstock.providers.provider import Request
+from penstock.record import Record
+
+
+class Pending:
+    """A record that was leased and has not ended."""
+
+    __slots__ = (
+        "attempts",
+        "first_ns",
+        "record",
+        "request",
+        "shard",
+        "throttles",
+        "throttles_alone",
+    )
+
+    def __init__(self, record: Record, shard: ShardMark) -> None:
+        self.record = record
+        self.shard = shard
+        self.request: Request | None = None
+        self.attempts = 0  # that count against --max-attempts
+        self.throttles = 0  # in a row
+        self.throttles_alone = 0  # of those, with nothing else in flight
+        self.first_ns = 0  # when a slot first took it

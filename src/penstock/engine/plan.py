@@ -1,0 +1,46 @@
+"""All that a supervisor needs to know of a run before it starts: what `prepare` found out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from penstock.engine.books import Books
+from penstock.engine.credentials import Secret
+from penstock.engine.limits import Bucket
+from penstock.engine.results import KeepResponse
+from penstock.job import Job
+from penstock.ledger.mark import ShardMark
+from penstock.ledger.rows import RowSet
+from penstock.sources.shard import Shard
+
+
+class Plan(msgspec.Struct, kw_only=True):
+    """One epoch of a run, decided."""
+
+    job: Job
+    key: Secret | None
+    headers: dict[str, str]  # the job's own, `env:` replaced
+    endpoint: str  # its name in results and metrics
+    run_id: str
+    run_directory: str
+    epoch: int
+    generation: int
+    target: RowSet | None  # the rows of a redo
+    books: Books
+    shards: Iterator[Shard]  # from where the last checkpoint says
+    known_shards: Mapping[int, ShardMark]
+    id_column: str | None
+    keep_response: KeepResponse
+    buckets: Sequence[Bucket]
+    workers: int
+    slots: int  # over all workers
+    inherited: tuple[int, ...]  # descriptors that workers keep open: the lock's
+    record_workers: Callable[[Iterable[int]], None]
+    total: int | None  # rows, where known before the end of the input
+
+    @property
+    def slots_per_worker(self) -> int:
+        """The most slots that a worker has."""
+        return -(-self.slots // self.workers)

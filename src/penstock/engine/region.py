@@ -1,0 +1,103 @@
+"""The shared memory of a run: one anonymous region with the limiter and a seat for each worker.
+
+It is passed to workers by file descriptor: a memfd on Linux, an unlinked file elsewhere. Not
+`multiprocessing.shared_memory`, whose resource tracker on CPython 3.11 unlinks the owner's segment when
+an attacher exits. Nothing in it is ever locked, so a killed process can't wedge the others.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+
+import msgspec
+
+from penstock._core import LINE_BYTES, Limiter, Slab
+from penstock.engine.limits import Bucket
+from penstock.observe.slab_layout import open_slab, slab_bytes
+
+
+class Layout(msgspec.Struct, frozen=True):
+    """Where things are in the region; every part begins on a cache line."""
+
+    buckets: int
+    seats: int
+    slots: int  # the most that any seat has
+
+    @property
+    def limiter_bytes(self) -> int:
+        return lines(Limiter.bytes_needed(self.buckets))
+
+    @property
+    def seat_bytes(self) -> int:
+        return lines(slab_bytes(self.slots))
+
+    @property
+    def size(self) -> int:
+        return self.limiter_bytes + self.seats * self.seat_bytes
+
+
+def lines(size: int) -> int:
+    """`size` rounded up to whole cache lines."""
+    return -(-size // LINE_BYTES) * LINE_BYTES
+
+
+class Region:
+    """The mapped region; the supervisor makes it, a worker maps it by its descriptor."""
+
+    def __init__(self, layout: Layout, descriptor: int) -> None:
+        self.layout = layout
+        self.descriptor = descriptor
+        self._memory = mmap.mmap(descriptor, layout.size)
+
+    @classmethod
+    def make(cls, layout: Layout) -> Region:
+        """A new region, zeroed."""
+        descriptor = anonymous_file()
+        os.ftruncate(descriptor, layout.size)
+        return cls(layout, descriptor)
+
+    def limiter(self) -> Limiter:
+        """A handle on the endpoint's buckets."""
+        return Limiter(self._memory, 0, self.layout.buckets)
+
+    def slab(self, seat: int) -> Slab:
+        """The counters, histograms and started rows of the worker on `seat`."""
+        return open_slab(self._memory, self._seat(seat), self.layout.slots)
+
+    def clear_seat(self, seat: int) -> None:
+        """Zero a seat, between one worker's death and the next one's start."""
+        start = self._seat(seat)
+        self._memory[start : start + self.layout.seat_bytes] = bytes(self.layout.seat_bytes)
+
+    def close(self) -> None:
+        """Drop the descriptor; the memory goes when its last handle does."""
+        os.close(self.descriptor)
+
+    def _seat(self, seat: int) -> int:
+        return self.layout.limiter_bytes + seat * self.layout.seat_bytes
+
+
+def anonymous_file() -> int:
+    """A descriptor of a file that has no name."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("penstock", os.MFD_CLOEXEC)
+    descriptor, path = tempfile.mkstemp()
+    os.unlink(path)
+    return descriptor
+
+
+def configure(limiter: Limiter, buckets: Sequence[Bucket], now_ns: int) -> None:
+    """Set up every bucket, empty."""
+    for index, bucket in enumerate(buckets):
+        limiter.configure(
+            index,
+            bucket.resource,
+            bucket.limit,
+            bucket.window_ns,
+            bucket.ceiling,
+            bucket.late_ns,
+            now_ns,
+        )

@@ -1,0 +1,277 @@
+"""A run from start to end: open, supervise, export, report."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from penstock import _core, errors
+from penstock._core import monotonic_ns
+from penstock.engine import limits
+from penstock.engine.clock import wall_us
+from penstock.engine.credentials import secrets_of
+from penstock.engine.opening import OpenRun, open_run
+from penstock.engine.signals import heard
+from penstock.engine.stopping import Stopped, complete
+from penstock.engine.supervisor import Supervisor
+from penstock.engine.watch import watched
+from penstock.errors import InputError, PenstockError
+from penstock.job import Job
+from penstock.ledger.account import Account
+from penstock.ledger.export import ExportReport, export
+from penstock.ledger.summary import write_summary
+from penstock.observe import events
+from penstock.observe.log import Log
+from penstock.observe.observer import Observer
+from penstock.observe.progress import Progress
+from penstock.observe.redactor import Redactor
+from penstock.observe.report import Failure, Report
+from penstock.observe.slab_layout import C
+from penstock.observe.state import Counted, Endpoint, Limit, RunState
+from penstock.version import VERSION
+
+COUNTED: Mapping[int, Counted] = {
+    _core.REQUESTS: "requests",
+    _core.TOTAL_TOKENS: "tokens",
+    _core.INPUT_TOKENS: "input_tokens",
+    _core.OUTPUT_TOKENS: "output_tokens",
+}
+
+
+async def run(
+    job: Job,
+    environment: Mapping[str, str],
+    progress: Progress,
+    *,
+    objects: Any = None,
+    stdin: BinaryIO | None = None,
+    command: str = "",
+) -> Report:
+    """Take a job's records through its provider, or resume; returns how that ended.
+
+    Raises PenstockError for what is wrong before the first request; what stops a run under way is in
+    the report's exit code and words.
+    """
+    with open_run(job, environment, objects=objects, stdin=stdin) as opened:
+        return await Conductor(opened, progress, command).conduct()
+
+
+class Conductor:
+    """Conducts one epoch of an opened run."""
+
+    def __init__(self, opened: OpenRun, progress: Progress, command: str) -> None:
+        self._opened = opened
+        self._plan = opened.plan
+        self._job = opened.plan.job
+        self._progress = progress
+        self._command = command
+        self._started_at = datetime.now(UTC)
+        self._observer = Observer(state_of(opened))
+        self._redactor = Redactor(secrets_of(self._plan.key, self._job, self._plan.headers))
+
+    async def conduct(self) -> Report:
+        """Supervise what is left, export what is complete, and report."""
+        with self._opened.run_directory.log_path.open("ab", buffering=0) as file:
+            self._log = Log(
+                file.write,
+                self._redactor,
+                tell=self._progress.note,
+                tell_format=self._job.log_format,
+            )
+            self._announce()
+            stop_counting = threading.Event()
+            try:
+                async with watched(self._job, self._observer, self._progress, self._progress.note):
+                    counting = asyncio.create_task(self._count_rows(stop_counting))
+                    stopped = await self._supervise()
+                    stop_counting.set()
+                    await counting
+                    report = await self._finish(stopped)
+            finally:
+                stop_counting.set()
+            self._log.emit(
+                events.Stopped(
+                    exit_code=report.exit_code,
+                    message=report.message,
+                    succeeded=report.succeeded,
+                    failed=report.failed,
+                    pending=report.pending,
+                )
+            )
+        return report
+
+    def _announce(self) -> None:
+        state = self._observer.state
+        self._log.emit(
+            events.RunStarted(
+                run_id=self._plan.run_id,
+                run_dir=self._plan.run_directory,
+                epoch=self._plan.epoch,
+                resumed=state.resumed_succeeded + state.resumed_failed,
+                total=state.total,
+            )
+        )
+        for note in self._opened.notes:
+            self._progress.note(note)
+        for warning in self._opened.warnings:
+            self._log.emit(events.Warned(message=warning))
+        if redo := self._opened.redo:
+            self._progress.note(
+                f"this resumes redo {redo.number} of {len(redo.rows)} rows, begun {redo.created_at}"
+            )
+
+    async def _count_rows(self, stop: threading.Event) -> None:
+        """Learn the total while the run goes on, where the input does not say it."""
+        state = self._observer.state
+        if state.total is not None:
+            return
+        with suppress(InputError):  # reading on will meet it, and say so
+            counted = await asyncio.to_thread(self._opened.inputs.count_rows, stop)
+            if counted is not None and state.total is None:
+                state.total = counted if self._job.limit is None else min(counted, self._job.limit)
+
+    async def _supervise(self) -> Stopped:
+        """Ask for what is not done yet; nothing is started where all is."""
+        total, state = self._observer.state.total, self._observer.state
+        if (
+            total is not None
+            and not self._plan.books.missing([(0, total)])
+            and not self._plan.target
+        ):
+            state.running_since_ns = state.running_until_ns = monotonic_ns()
+            return complete()
+        supervisor = Supervisor(self._plan, self._observer, self._log.emit)
+        with heard(supervisor.interrupt):
+            return await supervisor.run()
+
+    async def _finish(self, stopped: Stopped) -> Report:
+        """Export a complete run; in any case report."""
+        state = self._observer.state
+        state.running_until_ns = state.running_until_ns or monotonic_ns()
+        exported: ExportReport | None = None
+        if stopped.complete:
+            state.phase = "exporting"
+            try:
+                exported = await asyncio.to_thread(self._export)
+            except PenstockError as error:
+                stopped = Stopped(error.exit_code, error.what, error.next_step)
+        state.phase = "done"
+        report = self._report(stopped, exported)
+        write_summary(self._opened.disk, self._opened.run_directory.path, report)
+        return report
+
+    def _export(self) -> ExportReport:
+        return export(
+            self._opened.run_directory.path,
+            Path(self._job.output),
+            inputs=self._opened.inputs,
+            limit=self._job.limit,
+            overwrite=self._job.overwrite,
+            disk=self._opened.disk,
+        )
+
+    def _report(self, stopped: Stopped, exported: ExportReport | None) -> Report:
+        state, plan = self._observer.state, self._plan
+        totals = self._observer.tally.totals()
+        shares, limited_by = self._observer.shares()
+        account = self._opened.recovered.account
+        report = Report(
+            exit_code=stopped.exit_code,
+            run_id=plan.run_id,
+            rows_in=state.total,
+            resumed=state.resumed_succeeded + state.resumed_failed,
+            requests=totals.requests(),
+            retries=totals.retries(),
+            throttles=totals[C.THROTTLES],
+            wall_seconds=(wall_us() / 1e6) - state.started_at,
+            limits=self._observer.limit_use(totals),
+            bottleneck=shares,
+            limited_by=limited_by,
+            run_dir=plan.run_directory,
+            message=self._redactor.text(stopped.message),
+            next_step=self._redactor.text(stopped.next_step),
+            resume_command=self._command,
+            warnings=list(state.warnings),
+            started_at=self._started_at,
+            finished_at=datetime.now(UTC),
+            penstock_version=VERSION,
+        )
+        if exported is not None:
+            add_export(report, exported, self._job)
+        else:
+            add_account(report, account)
+        return report
+
+
+def add_export(report: Report, exported: ExportReport, job: Job) -> None:
+    """What the rows came to, as the export proved it."""
+    figures = exported.figures
+    report.exit_code = exit_code(figures.failed, figures.rows, job)
+    report.rows_in, report.pending = figures.rows, 0
+    report.succeeded, report.failed = figures.succeeded, figures.failed
+    report.failed_by_class = figures.failed_by_class
+    report.duplicates = figures.duplicates
+    report.tokens, report.cost_usd = figures.tokens, figures.cost_usd
+    report.p50_seconds = figures.quantile_seconds(0.5)
+    report.p99_seconds = figures.quantile_seconds(0.99)
+    report.output, report.output_bytes = str(exported.output), exported.output_bytes
+    report.failed_output = str(exported.failed_output) if exported.failed_output else None
+    report.warnings += [f"column {widened}" for widened in exported.widened]
+
+
+def add_account(report: Report, account: Account) -> None:
+    """What the rows came to so far, as the ledger's account has it."""
+    failures = account.failures
+    report.succeeded, report.failed = account.succeeded, sum(failures.values())
+    report.pending = None
+    if report.rows_in is not None:
+        report.pending = max(0, report.rows_in - report.succeeded - report.failed)
+    for error_class, count in failures.items():
+        first = next(iter(account.failed[error_class]))
+        report.failed_by_class[error_class] = Failure(count=count, row=first)
+    spent = account.spent
+    report.tokens = {
+        "uncached_input": spent.input_tokens - spent.cached_input_tokens,
+        "cached_input": spent.cached_input_tokens,
+        "visible_output": spent.output_tokens - spent.reasoning_tokens,
+        "reasoning": spent.reasoning_tokens,
+    }
+    report.duplicates = account.duplicates
+
+
+def exit_code(failed: int, rows: int, job: Job) -> int:
+    """0 or 3: whether the dead letters of a complete run are within --allow-failed."""
+    allowed = failed <= job.allow_failed_share * rows
+    return errors.EXIT_COMPLETE if allowed else errors.EXIT_DEAD_LETTERS
+
+
+def state_of(opened: OpenRun) -> RunState:
+    """What is known of a run before its workers start."""
+    plan, books = opened.plan, opened.plan.books
+    failures = books.failures
+    return RunState(
+        run_id=plan.run_id,
+        started_ns=monotonic_ns(),
+        started_at=wall_us() / 1e6,
+        total=plan.total,
+        succeeded=books.succeeded,
+        failed_by_class=failures,
+        resumed_succeeded=books.succeeded,
+        resumed_failed=sum(failures.values()),
+        limits=tuple(limits_shown(plan.buckets, plan.slots)),
+        endpoints={plan.endpoint: Endpoint()},
+    )
+
+
+def limits_shown(buckets: Sequence[limits.Bucket], slots: int) -> list[Limit]:
+    """The limits as progress and metrics show them."""
+    given = [
+        Limit(COUNTED[bucket.resource], bucket.limit, bucket.window_ns // limits.SECOND_NS)
+        for bucket in buckets
+    ]
+    return [*given, Limit("concurrency", slots)]

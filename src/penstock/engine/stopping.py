@@ -1,0 +1,90 @@
+"""Why a run ends, in words: what happened, and what to do before the same command resumes it."""
+
+from __future__ import annotations
+
+import signal
+
+import msgspec
+
+from penstock import errors
+from penstock.engine.messages import Fatal
+
+LEAST_ENDED = 100  # records, before --stop-failed judges
+
+WHAT_TO_CHANGE = {
+    "auth": "Check the key (--api-key-env, --api-key-file)",
+    "permission": "Check what the key may do",
+    "quota": "Raise the quota or the spend limit at the provider",
+    "billing": "Check the account's billing at the provider",
+    "model_not_found": "Check --model",
+    "tls": "Check the server's certificate, or name its authority by --ca-file",
+    "redirect": "Give --base-url as the provider documents it",
+    "not_found": "Check --base-url, and --model",
+}
+
+
+class Stopped(msgspec.Struct, frozen=True):
+    """Why the workers were told to end."""
+
+    exit_code: int
+    message: str
+    next_step: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row ended."""
+        return self.exit_code == errors.EXIT_COMPLETE
+
+
+def complete() -> Stopped:
+    """Every row ended; how many as dead letters is judged later."""
+    return Stopped(errors.EXIT_COMPLETE, "")
+
+
+def interrupted(number: signal.Signals) -> Stopped:
+    """A signal came."""
+    return Stopped(128 + number, f"interrupted by {number.name}", "Nothing is lost")
+
+
+def fatal_verdict(fatal: Fatal, endpoint: str) -> Stopped:
+    """The provider refuses for good."""
+    said = f" (HTTP {fatal.status})" if fatal.status else ""
+    words = f": {fatal.message}" if fatal.message else ""
+    return Stopped(
+        errors.EXIT_PROVIDER,
+        f"{endpoint} refuses for good, {fatal.error_class}{said}{words}",
+        WHAT_TO_CHANGE.get(fatal.error_class, "See what the provider says"),
+    )
+
+
+def too_many_failed(ended: int, failed: int, share: float) -> bool:
+    """Whether --stop-failed ends the run."""
+    return ended >= LEAST_ENDED and failed > share * ended
+
+
+def failures(ended: int, failed: int, share: str) -> Stopped:
+    """--stop-failed ends the run."""
+    return Stopped(
+        errors.EXIT_LIMIT,
+        f"{failed} of {ended} records failed, more than --stop-failed {share}",
+        "Look at the dead letters by `penstock status`; raise --stop-failed to go on all the same",
+    )
+
+
+def disk_failed(reason: str) -> Stopped:
+    """The ledger can't be written."""
+    return Stopped(errors.EXIT_INTERNAL, reason, "Mend the disk or make room on it")
+
+
+def input_failed(error: errors.PenstockError) -> Stopped:
+    """The input can't be read on."""
+    return Stopped(error.exit_code, error.what, error.next_step or "Bring the input back")
+
+
+def crash_loop(words: str) -> Stopped:
+    """Workers die before they are ready; `words` are the last one's own."""
+    return Stopped(
+        errors.EXIT_INTERNAL,
+        f"worker processes can't start; the last one said:\n{words or '(nothing)'}",
+        "Mend what it says",
+    )

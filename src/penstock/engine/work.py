@@ -1,0 +1,346 @@
+"""The way of a record inside a worker: queue, slot, attempt, verdict, result or retry heap.
+
+A slot is one of the worker's concurrent places. A record that waits for a retry is on the heap and holds
+none; due retries go before fresh records, and beyond a bounded heap no fresh record starts. While the
+endpoint is down only probes are sent, which are not attempts, so an outage ends no record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from penstock._core import Limiter, Slab, monotonic_ns
+from penstock.engine import retry
+from penstock.engine.asker import Asker, Attempt
+from penstock.engine.clock import wall_us
+from penstock.engine.committer import Committer
+from penstock.engine.pacer import Draining
+from penstock.engine.pending import Pending
+from penstock.engine.results import KeepResponse, dead_letter, result_of
+from penstock.ledger.mark import ShardMark
+from penstock.observe.slab_layout import C, clear_started, mark_started, retry_cell
+from penstock.providers.provider import Provider, UnrenderableRecord
+from penstock.record import Record
+
+THROTTLES_ALONE = 2  # then a record that the limit can't hold is a dead letter `exceeds_limit`
+SECOND_NS = 1_000_000_000
+SHORTEST_TIMER_SECONDS = 0.001
+
+
+class Ending:
+    """What a worker's records are told apart by when they end, and where that goes."""
+
+    def __init__(
+        self, committer: Committer, slab: Slab, endpoint: str, generation: int, keep: KeepResponse
+    ) -> None:
+        self._committer = committer
+        self._slab = slab
+        self._endpoint = endpoint
+        self._generation = generation
+        self._keep = keep
+
+    @property
+    def congested(self) -> bool:
+        """Whether the disk is behind."""
+        return self._committer.congested
+
+    def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
+        """The record ended with this attempt; `error_class` is empty where it succeeded."""
+        result = result_of(
+            pending,
+            attempt,
+            error_class=error_class,
+            endpoint=self._endpoint,
+            generation=self._generation,
+            now_ns=monotonic_ns(),
+            finished_at=wall_us(),
+            keep=self._keep,
+        )
+        self._count(error_class)
+        self._count_tokens(attempt)
+        self._committer.add(result, pending.shard)
+
+    def unasked(self, record: Record, shard: ShardMark, error_class: str, message: str) -> None:
+        """The record ended without a request."""
+        letter = dead_letter(
+            record, error_class, message, generation=self._generation, finished_at=wall_us()
+        )
+        self._count(error_class)
+        self._committer.add(letter, shard)
+
+    def _count(self, error_class: str) -> None:
+        self._slab.add(C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED, 1)
+
+    def _count_tokens(self, attempt: Attempt) -> None:
+        answer = attempt.answer
+        if answer is None:
+            return
+        cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
+        self._slab.add(C.UNCACHED_INPUT_TOKENS, max(0, (answer.input_tokens or 0) - cached))
+        self._slab.add(C.CACHED_INPUT_TOKENS, cached)
+        self._slab.add(C.VISIBLE_OUTPUT_TOKENS, max(0, (answer.output_tokens or 0) - reasoning))
+        self._slab.add(C.REASONING_TOKENS, reasoning)
+
+
+class Work:
+    """The queue, the heap and the slots of a worker."""
+
+    def __init__(
+        self,
+        *,
+        slots: int,
+        max_attempts: int,
+        token_limits: Sequence[int],
+        budget_share: float,
+        provider: Provider,
+        asker: Asker,
+        limiter: Limiter,
+        slab: Slab,
+        ending: Ending,
+        on_fatal: Callable[[Attempt], None],
+        on_down: Callable[[str], None],
+        refresh_key: Callable[[], bool],
+    ) -> None:
+        self._slots = slots
+        self._max_attempts = max_attempts
+        self._token_limit = min(token_limits, default=0)
+        self._provider = provider
+        self._asker = asker
+        self._limiter = limiter
+        self._slab = slab
+        self._ending = ending
+        self._on_fatal = on_fatal
+        self._on_down = on_down
+        self._refresh_key = refresh_key
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Pending] = deque()
+        self._heap: retry.RetryHeap[Pending] = retry.RetryHeap()
+        self._budget = retry.RetryBudget(monotonic_ns(), budget_share)
+        self._budget_ns = 0  # when the retry budget has something again
+        self._idle: deque[asyncio.Future[Pending | None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._draining = False
+        self._busy = 0
+
+    # --- what the worker sees ---------------------------------------------------------------------
+
+    @property
+    def held(self) -> int:
+        """Records that have not ended: queue, slots and heap."""
+        return len(self._queue) + self._busy + len(self._heap)
+
+    @property
+    def queued(self) -> int:
+        """Fresh records that no slot has taken yet."""
+        return len(self._queue)
+
+    @property
+    def retry_waiting(self) -> int:
+        """Records on the retry heap."""
+        return len(self._heap)
+
+    @property
+    def startable(self) -> int:
+        """Records that a slot could take now, but for what holds all of them."""
+        due = self._heap.due_ns()
+        fresh = len(self._queue) if self._room else 0
+        return fresh + (1 if due is not None and due <= monotonic_ns() else 0)
+
+    @property
+    def down(self) -> bool:
+        """Whether the endpoint is down, as all workers together found."""
+        return self._limiter.failures_in_a_row() >= retry.FAILURES_UNTIL_DOWN
+
+    @property
+    def _room(self) -> bool:
+        return len(self._heap) < retry.HEAP_PER_SLOT * self._slots
+
+    def add(self, records: Iterable[Record], shard: ShardMark) -> None:
+        """Queue the records of a lease."""
+        self._queue.extend(Pending(record, shard) for record in records)
+        self.dispatch()
+
+    def drain(self) -> None:
+        """Start nothing more; what is in flight may finish."""
+        self._draining = True
+        self._queue.clear()
+        while self._idle:
+            waiter = self._idle.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def run_slot(self, slot: int) -> None:
+        """Take records until the worker drains."""
+        while not self._draining:
+            pending = self._take() or await self._wait()
+            if pending is None:
+                return
+            self._busy += 1
+            mark_started(self._slab, slot, pending.record.row)
+            try:
+                await self._serve(pending)
+            finally:
+                clear_started(self._slab, slot)
+                self._busy -= 1
+
+    def dispatch(self) -> None:
+        """Hand records to idle slots, as far as there are both."""
+        while self._idle and not self._draining:
+            if self._idle[0].done():
+                self._idle.popleft()
+                continue
+            pending = self._take()
+            if pending is None:
+                self._set_timer()
+                return
+            self._idle.popleft().set_result(pending)
+
+    # --- choosing ---------------------------------------------------------------------------------
+
+    def _take(self) -> Pending | None:
+        """The next record to serve: a due retry, else a fresh one; None where nothing may start."""
+        if self._draining or self._ending.congested:
+            return None
+        now_ns = monotonic_ns()
+        if self.down:
+            return self._probe(now_ns)
+        due_ns = self._heap.due_ns()
+        if due_ns is not None and max(due_ns, self._budget_ns) <= now_ns:
+            wait_ns = self._budget.spend(now_ns)
+            if not wait_ns:
+                return self._heap.pop()
+            self._budget_ns = now_ns + wait_ns
+        if self._queue and self._room:
+            self._budget.earn()
+            return self._queue.popleft()
+        return None
+
+    def _probe(self, now_ns: int) -> Pending | None:
+        """One record to see whether the endpoint is back, if it is this worker's turn."""
+        if not (len(self._heap) or self._queue):
+            return None
+        if not self._limiter.claim_probe(now_ns, retry.PROBE_INTERVAL_NS):
+            return None
+        self._slab.add(C.PROBES, 1)
+        return self._heap.pop() if len(self._heap) else self._queue.popleft()
+
+    async def _wait(self) -> Pending | None:
+        waiter: asyncio.Future[Pending | None] = self._loop.create_future()
+        self._idle.append(waiter)
+        self._set_timer()
+        return await waiter
+
+    def _set_timer(self) -> None:
+        """Look at the heap again when its first retry is due; the beat sees to all else."""
+        due_ns = self._heap.due_ns()
+        if due_ns is None or self._timer is not None:
+            return
+        delay = (max(due_ns, self._budget_ns) - monotonic_ns()) / SECOND_NS
+        self._timer = self._loop.call_later(max(SHORTEST_TIMER_SECONDS, delay), self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self.dispatch()
+
+    # --- serving ----------------------------------------------------------------------------------
+
+    async def _serve(self, pending: Pending) -> None:
+        record = pending.record
+        if not pending.first_ns:
+            pending.first_ns = monotonic_ns()
+        if record.problem is not None:
+            self._ending.unasked(record, pending.shard, "invalid_input", record.problem)
+            return
+        if pending.request is None:
+            try:
+                pending.request = self._provider.request(record)
+            except UnrenderableRecord as error:
+                message = f"{record.where}: {error}"
+                self._ending.unasked(record, pending.shard, "invalid_input", message)
+                return
+        try:
+            attempt = await self._asker.ask(pending.request)
+        except Draining:
+            return
+        self._follow(pending, attempt)
+
+    def _follow(self, pending: Pending, attempt: Attempt) -> None:
+        """Do what the verdict says."""
+        was_down = self.down
+        throttles_in_a_row = self._note_health(attempt)
+        pending.attempts += 1
+        throttled = attempt.verdict.kind == "throttled"
+        pending.throttles = pending.throttles + 1 if throttled else 0
+        wait = attempt.refusal.wait_seconds if attempt.refusal else None
+        decision = retry.decide(
+            attempt.verdict,
+            attempts=pending.attempts,
+            max_attempts=self._max_attempts,
+            endpoint_down=was_down or self.down,
+            wait_seconds=wait,
+            throttles=pending.throttles,
+            exceeds_limit=throttled and self._exceeds_limit(pending, attempt),
+            chance=random.random(),
+        )
+        if decision.action == retry.FINISH:
+            failed = "" if attempt.verdict.kind == "succeeded" else decision.error_class
+            self._ending.after_attempt(pending, attempt, failed)
+            return
+        if not decision.counts:
+            pending.attempts -= 1
+        if decision.action == retry.STOP:
+            if self._refresh_key():
+                self._heap.push(monotonic_ns(), pending)
+            else:
+                self._on_fatal(attempt)
+            return
+        self._again(pending, attempt, decision, throttles_in_a_row, wait)
+
+    def _again(
+        self,
+        pending: Pending,
+        attempt: Attempt,
+        decision: retry.Decision,
+        throttles_in_a_row: int,
+        wait_seconds: float | None,
+    ) -> None:
+        """Put a record on the heap; a throttled answer may pause the endpoint too."""
+        now_ns = monotonic_ns()
+        if attempt.verdict.kind == "throttled":
+            self._slab.add(C.THROTTLES, 1)
+            pause = retry.pause_seconds(throttles_in_a_row, wait_seconds)
+            if pause:
+                self._limiter.pause(now_ns + int(pause * SECOND_NS))
+        else:
+            self._slab.add(retry_cell(decision.error_class), 1)
+        self._heap.push(now_ns + int(decision.delay_seconds * SECOND_NS), pending)
+
+    def _note_health(self, attempt: Attempt) -> int:
+        """Tell all workers how the endpoint fares; returns the throttles in a row."""
+        if attempt.verdict.kind == "throttled":
+            return self._limiter.record_throttle()
+        if attempt.status == 0 or attempt.status >= 500:
+            if self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
+                self._on_down(reason_of(attempt))
+        else:
+            self._limiter.record_success()
+        return 0
+
+    def _exceeds_limit(self, pending: Pending, attempt: Attempt) -> bool:
+        """Whether the record is larger than the limit: then it pauses nothing, and ends."""
+        if not self._token_limit or not attempt.alone or pending.request is None:
+            return False
+        if pending.request.input_tokens <= self._token_limit:
+            return False
+        pending.throttles_alone += 1
+        return pending.throttles_alone >= THROTTLES_ALONE
+
+
+def reason_of(attempt: Attempt) -> str:
+    """Why an attempt failed, in a few words."""
+    status = f"HTTP {attempt.status}" if attempt.status else attempt.verdict.error_class
+    said = attempt.refusal.message if attempt.refusal else ""
+    return f"{status}: {said}" if said else status

@@ -1,0 +1,337 @@
+"""A worker process: `python -P -m penstock.engine.worker SOCKET REGION PARENT TIED`.
+
+It inherits one end of a socket pair and the shared region, learns all else from the first message, and
+lives until it is told to drain or the socket ends. Its heartbeat comes from the event loop itself, since
+a thread would stay green while the loop is stuck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import uvloop
+
+from penstock._core import monotonic_ns
+from penstock.engine import credentials
+from penstock.engine.asker import Asker, Attempt
+from penstock.engine.channel import Channel
+from penstock.engine.committer import Committer
+from penstock.engine.death import follow_parent, ignore_terminal
+from penstock.engine.limits import buckets_of
+from penstock.engine.messages import (
+    Committed,
+    Cut,
+    Drain,
+    Failed,
+    Failing,
+    Fatal,
+    FromSupervisor,
+    Goodbye,
+    Hello,
+    Lease,
+    Setup,
+    Want,
+)
+from penstock.engine.pacer import Pacer
+from penstock.engine.region import Region
+from penstock.engine.work import Ending, Work
+from penstock.errors import LedgerError
+from penstock.ledger.disk import Disk
+from penstock.ledger.mark import ShardMark
+from penstock.ledger.segment import SegmentWriter
+from penstock.ledger.written import Written
+from penstock.observe.bottleneck import Hold, slot_time
+from penstock.observe.slab_layout import C, H
+from penstock.providers.provider import provider_for
+from penstock.record import Record
+from penstock.sources.record import records
+from penstock.transport.session import SessionTransport
+
+BEAT_SECONDS = 0.05
+SPARE_DESCRIPTORS = 64
+ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
+CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
+
+
+class Worker:
+    """One worker process, from its first message to its last."""
+
+    def __init__(self, region_descriptor: int) -> None:
+        self._region_descriptor = region_descriptor
+        self._loop = asyncio.get_running_loop()
+        self._channel: Channel[FromSupervisor] = Channel(FromSupervisor, self._received, self._lost)
+        self._setup: asyncio.Future[Setup] = self._loop.create_future()
+        self._ending = asyncio.Event()  # drain, cut, or the supervisor's end
+        self._failure: BaseException | None = None
+        self._grace_seconds = 0.0
+        self._slots: list[asyncio.Task[None]] = []
+        self._promised = 0  # rows asked for that have not come
+
+    async def live(self, ours: socket.socket) -> int:
+        """Serve until the end; returns the process's exit status."""
+        await self._loop.create_connection(lambda: self._channel, sock=ours)
+        self._open(await self._setup)
+        self._channel.send(Hello(os.getpid()))
+        beat = self._loop.create_task(self._beat())
+        self._slots = [self._loop.create_task(self._run_slot(n)) for n in range(self._slot_count)]
+        await self._ending.wait()
+        beat.cancel()
+        await self._close()
+        return CRASHED if self._failure else 0
+
+    # --- starting ---------------------------------------------------------------------------------
+
+    def _open(self, setup: Setup) -> None:
+        job = setup.job
+        self._job = job
+        self._slot_count = setup.slots
+        region = Region(setup.layout, self._region_descriptor)
+        self._limiter = region.limiter()
+        self._slab = region.slab(setup.seat)
+        self._slab.set(C.SLOTS, setup.slots)
+        self._buckets = buckets_of(job, 1)
+        self._id_column = setup.id_column
+        allow_descriptors(setup.slots + SPARE_DESCRIPTORS)
+        self._provider = provider_for(job)
+        self._transport = SessionTransport(
+            timeout_seconds=job.timeout, ca_file=job.ca_file, proxy=job.proxy
+        )
+        self._pacer = Pacer(self._limiter)
+        self._key = credentials.Secret(setup.key) if setup.key is not None else None
+        self._extra_headers = setup.headers
+        self._asker = Asker(
+            self._provider, self._transport, self._pacer, self._limiter, self._slab, job.base_url
+        )
+        self._use_key()
+        writer = SegmentWriter(
+            Disk(),
+            Path(setup.run_directory) / "segments",
+            setup.run_id,
+            setup.epoch,
+            setup.worker,
+        )
+        self._committer = Committer(writer, self._committed, self._fail)
+        self._endings = Ending(
+            self._committer, self._slab, setup.endpoint, setup.generation, setup.keep_response
+        )
+        self._work = Work(
+            slots=setup.slots,
+            max_attempts=job.max_attempts,
+            token_limits=[b.limit for b in self._buckets if b.name in ("tpm", "input_tpm")],
+            budget_share=1 / setup.workers,
+            provider=self._provider,
+            asker=self._asker,
+            limiter=self._limiter,
+            slab=self._slab,
+            ending=self._endings,
+            on_fatal=self._fatal,
+            on_down=lambda cause: self._channel.send(Failing(cause)),
+            refresh_key=self._refresh_key,
+        )
+
+    def _use_key(self) -> None:
+        key = self._key.reveal() if self._key else None
+        self._asker.use_headers({**self._provider.headers(key), **self._extra_headers})
+
+    def _refresh_key(self) -> bool:
+        """Read the key file again; True where it holds another key by now."""
+        if not self._job.api_key_file:
+            return False
+        fresh = credentials.read_key_file(Path(self._job.api_key_file))
+        if fresh == self._key:
+            return False
+        self._key = fresh
+        self._use_key()
+        return True
+
+    # --- from the supervisor ----------------------------------------------------------------------
+
+    def _received(self, message: FromSupervisor, payload: bytes) -> None:
+        match message:
+            case Setup():
+                self._setup.set_result(message)
+            case Lease():
+                self._take(message, payload)
+            case Drain():
+                self._grace_seconds = message.grace_seconds
+                self._ending.set()
+            case Cut():
+                self._grace_seconds = 0.0
+                self._ending.set()
+                for task in self._slots:
+                    task.cancel()
+
+    def _lost(self) -> None:
+        """The supervisor is gone: commit, and be gone within 2 s."""
+        if not self._setup.done():
+            os._exit(0)
+        self._loop.call_later(ORPHAN_SECONDS, os._exit, 0)
+        self._grace_seconds = 0.0
+        self._ending.set()
+
+    def _take(self, lease: Lease, payload: bytes) -> None:
+        shard = ShardMark(lease.first_row, lease.rows, lease.checksum)
+        wanted = {row for start, end in lease.wanted for row in range(start, end)}
+        self._promised -= len(wanted)
+        if lease.condemned is not None:
+            for row in sorted(wanted):
+                record = Record(row, lease.file)
+                self._endings.unasked(record, shard, "worker_crash", lease.condemned)
+            return
+        try:
+            taken = list(
+                records(
+                    lease.kind,
+                    payload,
+                    lease.first_row,
+                    lease.file,
+                    lease.first_line,
+                    self._id_column,
+                    wanted if len(wanted) < lease.rows else None,
+                )
+            )
+        except Exception as error:
+            self._fail(error)
+            return
+        self._work.add(taken, shard)
+        self._ask_for_more()
+
+    def _ask_for_more(self) -> None:
+        """Give the supervisor credit for what this worker can take."""
+        target = 2 * self._slot_count
+        missing = target - self._work.held - self._promised
+        if missing > 0 and (self._promised <= 0 or missing >= target // 4):
+            self._promised += missing
+            self._channel.send(Want(missing))
+
+    # --- to the supervisor ------------------------------------------------------------------------
+
+    def _committed(self, written: list[Written]) -> None:
+        if written:
+            self._channel.send(Committed(written))
+
+    def _fatal(self, attempt: Attempt) -> None:
+        message = attempt.refusal.message if attempt.refusal else ""
+        self._work.drain()
+        self._pacer.stop()
+        self._channel.send(Fatal(attempt.verdict.error_class, message, attempt.status))
+
+    def _fail(self, error: BaseException) -> None:
+        """Nothing goes on after this: say why, and end."""
+        if self._failure is not None:
+            return
+        self._failure = error
+        disk = isinstance(error, LedgerError | OSError)
+        text = "".join(traceback.format_exception(error))
+        self._channel.send(Failed(str(error), text, accuses=not disk, disk=disk))
+        self._ending.set()
+
+    # --- living -----------------------------------------------------------------------------------
+
+    async def _run_slot(self, slot: int) -> None:
+        try:
+            await self._work.run_slot(slot)
+        except Exception as error:
+            self._fail(error)
+
+    async def _beat(self) -> None:
+        """Say that the loop is alive, account for slot time, and see to whatever waits for time."""
+        due_ns = last_ns = monotonic_ns()
+        ran_ns = time.thread_time_ns()
+        while True:
+            due_ns += int(BEAT_SECONDS * 1e9)
+            await asyncio.sleep(max(0.0, (due_ns - monotonic_ns()) / 1e9))
+            now_ns = monotonic_ns()
+            self._slab.record(H.LOOP_LAG_NS, max(0, now_ns - due_ns))
+            if now_ns - due_ns > 1e9:  # stopped or starved: don't hurry after lost beats
+                due_ns = now_ns
+            self._account(now_ns - last_ns, time.thread_time_ns() - ran_ns)
+            last_ns, ran_ns = now_ns, time.thread_time_ns()
+            self._slab.set(C.HEARTBEAT_NS, now_ns)
+            self._committer.tick(now_ns, idle=self._work.held == 0)
+            self._work.dispatch()
+            self._ask_for_more()
+
+    def _account(self, elapsed_ns: int, ran_ns: int) -> None:
+        work, slab = self._work, self._slab
+        spent = slot_time(
+            elapsed_ns,
+            slots=self._slot_count,
+            in_flight=self._asker.in_flight,
+            queued=work.startable,
+            hold=self._hold(),
+            loop_busy_ns=ran_ns,
+            drained=False,
+        )
+        for cell, ns in spent.items():
+            slab.add(cell, ns)
+        slab.set(C.IN_FLIGHT, self._asker.in_flight)
+        slab.set(C.QUEUED, work.queued)
+        slab.set(C.RETRY_WAITING, work.retry_waiting)
+        slab.set(C.RECONNECTS, self._transport.counters.reconnects)
+        slab.set(C.VOIDED_TICKETS, self._pacer.voided)
+
+    def _hold(self) -> Hold | None:
+        """What keeps the head record from being sent, but for slots."""
+        if self._committer.congested:
+            return "disk"
+        if self._work.down or self._limiter.paused_until() > monotonic_ns():
+            return "throttled"
+        if self._asker.waiting:
+            if self._pacer.blocking < 0:
+                return "throttled" if self._pacer.blocking == -2 else None
+            bucket = self._buckets[self._pacer.blocking]
+            return "requests" if bucket.resource == 0 else "tokens"
+        if self._work.retry_waiting and not self._work.startable:
+            return "throttled"
+        return None
+
+    async def _close(self) -> None:
+        """Let what is in flight finish within the grace, commit all, and say goodbye."""
+        self._work.drain()
+        self._pacer.stop()
+        if self._slots and self._grace_seconds and not self._failure:
+            await asyncio.wait(self._slots, timeout=self._grace_seconds)
+        for task in self._slots:
+            task.cancel()
+        await asyncio.gather(*self._slots, return_exceptions=True)
+        await self._transport.close()
+        try:
+            await self._committer.close()
+        except (LedgerError, OSError) as error:
+            self._fail(error)
+        self._channel.send(Goodbye())
+        self._channel.close()
+        await asyncio.sleep(0)
+
+
+def allow_descriptors(needed: int) -> None:
+    """Raise the soft limit of open files to what the slots need, as far as the hard one lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """The process's entry: descriptors of socket and region, the parent's pid, whether to follow it."""
+    socket_descriptor, region_descriptor, parent, tied = map(int, arguments)
+    if tied:
+        follow_parent(parent)
+    ignore_terminal()
+
+    async def live() -> int:
+        return await Worker(region_descriptor).live(socket.socket(fileno=socket_descriptor))
+
+    return uvloop.run(live())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

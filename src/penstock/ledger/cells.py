@@ -1,0 +1,69 @@
+"""Cells of any Arrow type as text and as JSON, for the output formats that have fewer types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kinds
+
+RFC_3339 = "%Y-%m-%dT%H:%M:%S"  # Arrow's %S carries the fraction
+
+
+def json_values(column: pa.Array) -> list[Any]:
+    """Cells as Python values that msgspec encodes to JSON: times are RFC 3339, bytes base64."""
+    spelled = times(column) if is_time_line(column.type) else in_microseconds(column)
+    values: list[Any] = spelled.to_pylist()
+    return values
+
+
+def texts(column: pa.Array) -> pa.Array:
+    """Cells of any type as strings, spelled as in JSON but without the quotes around the whole."""
+    kind = column.type
+    if is_time_line(kind):
+        return times(column)
+    if kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_string_view(kind):
+        return column.cast(pa.string())
+    spelled = [
+        value if value is None or isinstance(value, str) else unquoted(msgspec.json.encode(value))
+        for value in json_values(column)
+    ]
+    return pa.array(spelled, pa.string())
+
+
+def unquoted(encoded: bytes) -> str:
+    return encoded.decode().removeprefix('"').removesuffix('"')
+
+
+def is_time_line(kind: pa.DataType) -> bool:
+    """Whether `kind` is a timestamp that Arrow spells by itself: without a zone, or in UTC."""
+    return bool(kinds.is_timestamp(kind) and kind.tz in (None, "UTC"))
+
+
+def times(column: pa.Array) -> pa.Array:
+    """Timestamps as RFC 3339 text; without the Z where they have no zone."""
+    naive = column.cast(pa.timestamp(column.type.unit))
+    return pc.strftime(naive, format=RFC_3339 + ("Z" if column.type.tz else ""))
+
+
+def in_microseconds(column: pa.Array) -> pa.Array:
+    """Nanoseconds as microseconds, however deep: Python's times hold no more."""
+    kind = microsecond_type(column.type)
+    return column if kind == column.type else column.cast(kind, safe=False)
+
+
+def microsecond_type(kind: pa.DataType) -> pa.DataType:
+    """`kind` with nanoseconds replaced by microseconds."""
+    if kinds.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if kinds.is_time64(kind) and kind.unit == "ns":
+        return pa.time64("us")
+    if kinds.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if kinds.is_struct(kind):
+        return pa.struct([field.with_type(microsecond_type(field.type)) for field in kind])
+    if kinds.is_list(kind):
+        return pa.list_(kind.value_field.with_type(microsecond_type(kind.value_type)))
+    return kind

@@ -1,0 +1,54 @@
+"""Results without an export: as Arrow batches, and as figures, in input order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from penstock.errors import LedgerError
+from penstock.ledger.copies import Copies
+from penstock.ledger.export import missing
+from penstock.ledger.figures import Figures
+from penstock.ledger.merge import Merge
+from penstock.ledger.run_directory import RunDirectory
+from penstock.ledger.summary import read_summary
+
+
+def results(run_dir: Path, *, partial: bool = False) -> Iterator[pa.RecordBatch]:
+    """The results of a run, one a row, in input order, as batches of the result schema.
+
+    `partial` takes the rows that are done, also of a live run. The input is not read: its columns
+    are in the output. Raises LedgerError where the run is not complete (unless `partial`).
+    """
+    directory = RunDirectory(run_dir)
+    copies = Copies(directory, directory.manifest().run_id)
+    end = copies.end if partial else rows_in(run_dir)
+    for merged in Merge(copies).ranges(end):
+        if merged.missing is not None and not partial:
+            raise missing(merged.missing)
+        if merged.results.num_rows:
+            yield merged.results
+
+
+def rows_in(run_dir: Path) -> int:
+    """How many rows a run has; known once it has read its input to the end. Raises LedgerError."""
+    summary = read_summary(run_dir)
+    if summary is None or summary.rows_in is None:
+        raise LedgerError(
+            f"{run_dir}: the run is not complete",
+            "Run the same command again to complete it, or ask for what is there: partial=True.",
+        )
+    return summary.rows_in
+
+
+def figures(run_dir: Path) -> Figures:
+    """What the rows of a run that are done came to: the copies that count, and only those."""
+    directory = RunDirectory(run_dir)
+    copies = Copies(directory, directory.manifest().run_id)
+    sums = Figures()
+    for merged in Merge(copies).ranges(copies.end):
+        sums.add(merged.results)
+        sums.duplicates += merged.duplicates
+    return sums

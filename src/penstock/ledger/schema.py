@@ -1,0 +1,120 @@
+"""The columns of a segment, and the builder that turns results into a batch of them.
+
+`RESULT_SCHEMA` is the one schema that segments have; its hash is in every batch, and a reader takes
+no other. A change of it is a change of the run directory's format version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+import pyarrow as pa
+import xxhash
+
+from penstock.record import Result
+
+RESULT_SCHEMA: Final = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("id", pa.string()),
+        pa.field("outcome", pa.string(), nullable=False),
+        pa.field("output", pa.string()),
+        pa.field("finish_reason", pa.string()),
+        pa.field("model", pa.string()),
+        pa.field("endpoint", pa.string()),
+        pa.field("http_status", pa.int64()),
+        pa.field("request_id", pa.string()),
+        pa.field("input_tokens", pa.int64()),
+        pa.field("cached_input_tokens", pa.int64()),
+        pa.field("output_tokens", pa.int64()),
+        pa.field("reasoning_tokens", pa.int64()),
+        pa.field("cost_usd", pa.float64()),
+        pa.field("attempts", pa.int64(), nullable=False),
+        pa.field("latency_seconds", pa.float64()),
+        pa.field("elapsed_seconds", pa.float64()),
+        pa.field("finished_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("error_class", pa.string()),
+        pa.field("error_message", pa.string()),
+        pa.field("request_hash", pa.string()),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("generation", pa.int64(), nullable=False),
+        pa.field("response", pa.string()),
+    ]
+)
+
+
+def canonical(schema: pa.Schema) -> bytes:
+    """A schema as bytes that no version of Arrow changes: names, types, nullability, in order."""
+    fields = [(field.name, str(field.type), field.nullable) for field in schema]
+    return msgspec.json.encode(fields)
+
+
+def schema_hash(schema: pa.Schema) -> str:
+    return xxhash.xxh3_64_hexdigest(canonical(schema))
+
+
+RESULT_SCHEMA_HASH: Final = schema_hash(RESULT_SCHEMA)
+
+# What a row takes in a batch besides its long texts: numbers, offsets, validity, short words.
+ROW_BYTES: Final = 280
+INT64_MAX: Final = 2**63 - 1
+
+_as_tuple: Callable[[Result], tuple[Any, ...]] = msgspec.structs.astuple
+
+
+class ResultColumns:
+    """Results on their way to a batch: `append` each, then `take` them all."""
+
+    def __init__(self) -> None:
+        self._results: list[Result] = []
+        self.size_bytes = 0  # of the batch that `take` would make, roughly
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def append(self, result: Result) -> None:
+        self._results.append(result)
+        size = ROW_BYTES
+        if result.output is not None:
+            size += len(result.output)
+        if result.response is not None:
+            size += len(result.response)
+        if result.error_message is not None:
+            size += len(result.error_message)
+        self.size_bytes += size
+
+    def take(self) -> pa.RecordBatch:
+        """The batch of all that was appended, in that order; the builder is empty afterwards."""
+        results, self._results, self.size_bytes = self._results, [], 0
+        return batch_of(results)
+
+
+def batch_of(results: Sequence[Result]) -> pa.RecordBatch:
+    """Results as a batch of `RESULT_SCHEMA`."""
+    columns = list(zip(*map(_as_tuple, results), strict=True)) or [()] * len(RESULT_SCHEMA)
+    return pa.RecordBatch.from_arrays(
+        [
+            column_of(values, field.type)
+            for values, field in zip(columns, RESULT_SCHEMA, strict=True)
+        ],
+        schema=RESULT_SCHEMA,
+    )
+
+
+def column_of(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
+    """One column; a value that Arrow can't hold is mended rather than losing a paid answer."""
+    try:
+        return pa.array(values, type_)
+    except (UnicodeEncodeError, OverflowError, pa.ArrowInvalid):
+        return pa.array([mended(value) for value in values], type_)
+
+
+def mended(value: Any) -> Any:
+    """`value` without lone surrogates, or cut to 64 bits, which are what Arrow can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, int):
+        return max(-INT64_MAX, min(INT64_MAX, value))
+    return value

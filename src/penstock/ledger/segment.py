@@ -1,0 +1,267 @@
+"""Writing a segment: one worker's results, batch after batch, each durable before it is told.
+
+Two threads use a writer: one writes batches, another fsyncs, so that a slow disk delays the telling
+and not the writing. A batch that was written survives the process; only one that `sync` returned
+survives the power.
+
+A failed fsync is never tried again on the same file: the kernel reports a lost page once and calls
+it clean afterwards. The segment is abandoned instead: what was not told yet has to be bought again,
+and a marker beside the file tells recovery to copy it rather than to trust the page cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from penstock.errors import LedgerError
+from penstock.ledger.disk import Disk
+from penstock.ledger.mark import Mark, SegmentName, ShardMark, stamp
+from penstock.ledger.schema import RESULT_SCHEMA
+from penstock.ledger.written import Written, written
+
+ROLL_BYTES: Final = 256 * 1024 * 1024
+ENCODE_BUFFER_BYTES: Final = 16 * 1024 * 1024
+
+
+class SegmentAbandoned(LedgerError):
+    """Raised when an fsync failed: `rows` are not on disk for certain and have to be leased again.
+
+    `written` is what other segments got durable in the same call, and `cause` the disk's error.
+    """
+
+    def __init__(self, rows: list[bytes], written: list[Written], cause: LedgerError) -> None:
+        super().__init__(f"a segment was abandoned: {cause.what}", cause.next_step)
+        self.rows = rows  # int64 buffers, one per batch
+        self.written = written
+        self.cause = cause
+
+
+class SegmentWriter:
+    """Appends batches to a worker's segments, rolling to the next at `roll_bytes`."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: Path,
+        run_id: str,
+        epoch: int,
+        worker: int,
+        roll_bytes: int = ROLL_BYTES,
+    ) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._run_id = run_id
+        self._epoch = epoch
+        self._worker = worker
+        self._roll_bytes = roll_bytes
+        self._next_segment = 0
+        self._current: _Segment | None = None
+        self._unsynced: list[_Segment] = []  # the current one and those that rolled
+        # Held while a batch is written and while a segment is put away, never during an fsync.
+        self._lock = threading.Lock()
+
+    def write(self, batch: pa.RecordBatch, shards: Sequence[ShardMark]) -> None:
+        """Append a batch whose rows are all of one generation; afterwards it survives SIGKILL.
+
+        Raises DiskFull or LedgerError if it could not be written: then it is not in the segment,
+        what was written before is untouched, and the next batch goes to a new segment.
+        """
+        with self._lock:
+            segment = self._current or self._begin()
+            try:
+                segment.write(batch, shards)
+            except LedgerError:
+                self._current = None
+                raise
+            if segment.size_bytes >= self._roll_bytes:
+                self._finish(segment)
+
+    def sync(self) -> list[Written]:
+        """Make durable what was written, and return it, in order. At most one call at a time.
+
+        Raises SegmentAbandoned if an fsync fails.
+        """
+        with self._lock:
+            dirty = [(segment, segment.take()) for segment in self._unsynced]
+        told: list[Written] = []
+        lost: list[Written] = []
+        cause: LedgerError | None = None
+        for segment, batches in dirty:
+            try:
+                segment.sync()
+                told += batches
+            except LedgerError as error:
+                lost += batches + self._abandon(segment)
+                cause = error
+        self._put_away()
+        if cause is not None:
+            raise SegmentAbandoned([one.rows for one in lost], told, cause) from cause
+        return told
+
+    def close(self) -> list[Written]:
+        """End the segment with its footer, sync, and return what became durable by that."""
+        with self._lock:
+            if self._current is not None:
+                self._finish(self._current)
+        return self.sync()
+
+    def _begin(self) -> _Segment:
+        name = SegmentName(self._epoch, self._worker, self._next_segment)
+        segment = _Segment(self._disk, self._directory / str(name), self._run_id, name)
+        self._next_segment += 1
+        self._current = segment
+        self._unsynced.append(segment)
+        return segment
+
+    def _finish(self, segment: _Segment) -> None:
+        self._current = None
+        segment.finish()
+
+    def _abandon(self, segment: _Segment) -> list[Written]:
+        """Write no more to a segment; returns what was written to it meanwhile."""
+        with self._lock:
+            if self._current is segment:
+                self._current = None
+            self._unsynced.remove(segment)
+            segment.abandon()
+            return segment.take()
+
+    def _put_away(self) -> None:
+        """Close the segments that nothing will be written to and whose every batch was told."""
+        with self._lock:
+            kept = []
+            for segment in self._unsynced:
+                if segment is self._current or segment.dirty:
+                    kept.append(segment)
+                else:
+                    segment.close()
+            self._unsynced = kept
+
+
+class _Segment:
+    """One file of a writer."""
+
+    def __init__(self, disk: Disk, path: Path, run_id: str, name: SegmentName) -> None:
+        self._disk = disk
+        self._path = path
+        self._run_id = run_id
+        self._name = name
+        self._fd = disk.open_new(path)
+        self._is_named = False  # its name is durable in the directory
+        self._encoder = SegmentEncoder()
+        self._batches = 0
+        self._pending: list[Written] = []
+        self.dirty = True  # something may not be durable, be it the footer
+        self.size_bytes = 0
+
+    def write(self, batch: pa.RecordBatch, shards: Sequence[ShardMark]) -> None:
+        mark = Mark(
+            self._run_id,
+            *self._name,
+            batch=self._batches,
+            generation=generation_of(batch),
+            rows=batch.num_rows,
+            shards=list(shards),
+        )
+        start_bytes = self.size_bytes
+        self._append(self._encoder.batch(batch, stamp(batch, mark)))
+        self._batches += 1
+        self._pending.append(written(batch, mark, start_bytes, self.size_bytes))
+
+    def finish(self) -> None:
+        """Write the footer. It is a convenience to readers, so that a failure of it is none."""
+        with contextlib.suppress(LedgerError):
+            self._append(self._encoder.footer())
+
+    def take(self) -> list[Written]:
+        """What was written and not yet taken; counts as clean until the next write."""
+        taken, self._pending = self._pending, []
+        self.dirty = False
+        return taken
+
+    def sync(self) -> None:
+        self._disk.fsync(self._fd)
+        if not self._is_named:
+            self._disk.fsync_dir(self._path.parent)
+            self._is_named = True
+
+    def abandon(self) -> None:
+        with contextlib.suppress(LedgerError):
+            self._disk.replace_file(abandoned_marker(self._path), b"")
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(LedgerError):
+            self._disk.close(self._fd)
+
+    def _append(self, data: bytes) -> None:
+        self.dirty = True
+        self._disk.write(self._fd, data)
+        self.size_bytes += len(data)
+
+
+class SegmentEncoder:
+    """An Arrow IPC file as the bytes of each step, so that writing them is someone else's."""
+
+    def __init__(self) -> None:
+        self._pieces = _Pieces()
+        # Gathers the many small writes of Arrow's writer into one.
+        self._out = pa.BufferedOutputStream(
+            pa.PythonFile(self._pieces, mode="w"), ENCODE_BUFFER_BYTES
+        )
+        self._writer = pa.ipc.new_file(self._out, RESULT_SCHEMA)
+
+    def batch(self, batch: pa.RecordBatch, metadata: dict[bytes, bytes]) -> bytes:
+        """A batch's bytes; before the first one, those of the magic and the schema."""
+        self._writer.write_batch(batch, custom_metadata=metadata)
+        self._out.flush()
+        return self._pieces.take()
+
+    def footer(self) -> bytes:
+        """The end of the file."""
+        self._writer.close()
+        self._out.flush()
+        return self._pieces.take()
+
+
+class _Pieces:
+    """A file of Python's kind that keeps what is written until it is taken."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> int:
+        self._pieces.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed = True
+
+    def take(self) -> bytes:
+        taken = b"".join(self._pieces)
+        self._pieces.clear()
+        return taken
+
+
+def generation_of(batch: pa.RecordBatch) -> int:
+    """The generation of a batch's rows, which must have the same; 0 for an empty batch."""
+    generations = batch.column("generation").unique().to_pylist()
+    if len(generations) > 1:
+        raise ValueError(f"one batch holds results of the generations {generations}")
+    return generations[0] if generations else 0
+
+
+def abandoned_marker(segment: Path) -> Path:
+    """The file whose being there says that an fsync of `segment` failed."""
+    return segment.with_suffix(".abandoned")

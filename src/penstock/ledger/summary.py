@@ -1,0 +1,32 @@
+"""`summary.json`: what the run came to, as its newest epoch left it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from penstock.errors import LedgerError
+from penstock.ledger.disk import Disk
+from penstock.observe.report import Report
+
+FILE_NAME = "summary.json"
+
+
+def write_summary(disk: Disk, run_dir: Path, report: Report) -> None:
+    """Puts `report` in place of the summary before, durably. Raises LedgerError, DiskFull."""
+    disk.replace_file(run_dir / FILE_NAME, report.to_json() + b"\n")
+
+
+def read_summary(run_dir: Path) -> Report | None:
+    """The newest summary; None if no epoch has ended in order. Raises LedgerError if broken."""
+    path = run_dir / FILE_NAME
+    try:
+        return Report.from_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise LedgerError(
+            f"{path} can't be read: {error}",
+            "Remove it, and run the same command: a complete job asks nothing and writes it anew.",
+        ) from None

@@ -1,0 +1,89 @@
+"""What the supervisor is told of a batch once it is durable: enough to count it, and no more."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.ledger.mark import Mark, SegmentName, ShardMark
+from penstock.record import FAILED
+
+_FAILED: Final = pa.scalar(FAILED)
+
+
+class Spent(msgspec.Struct):
+    """Sums over results: what was used and paid."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_usd: float = 0.0
+    attempts: int = 0
+
+    def add(self, other: Spent, times: int = 1) -> None:
+        """Add another sum; `times` -1 takes it away."""
+        self.input_tokens += times * other.input_tokens
+        self.cached_input_tokens += times * other.cached_input_tokens
+        self.output_tokens += times * other.output_tokens
+        self.reasoning_tokens += times * other.reasoning_tokens
+        self.cost_usd += times * other.cost_usd
+        self.attempts += times * other.attempts
+
+
+class Written(msgspec.Struct, frozen=True):
+    """A batch that is durable. `rows` and the values of `failed` are int64 buffers."""
+
+    segment: str  # the file's name
+    batch: int  # its number in the segment, from 0
+    start_bytes: int  # where it begins in the file
+    end_bytes: int  # where it ends: the verified length up to it
+    generation: int
+    rows: bytes
+    failed: dict[str, bytes]  # error class -> rows
+    spent: Spent
+    shards: list[ShardMark]
+
+
+def written(batch: pa.RecordBatch, mark: Mark, start_bytes: int, end_bytes: int) -> Written:
+    """What is told of `batch`."""
+    return Written(
+        segment=str(SegmentName(mark.epoch, mark.worker, mark.segment)),
+        batch=mark.batch,
+        start_bytes=start_bytes,
+        end_bytes=end_bytes,
+        generation=mark.generation,
+        rows=int64s(batch.column("row")),
+        failed=failures(batch),
+        spent=spent(batch),
+        shards=mark.shards,
+    )
+
+
+def failures(batch: pa.RecordBatch) -> dict[str, bytes]:
+    """The rows that failed, by error class."""
+    failed = pc.equal(batch.column("outcome"), _FAILED)
+    if not failed.true_count:
+        return {}
+    by_class: dict[str, list[int]] = {}
+    rows = batch.column("row").filter(failed).to_pylist()
+    classes = batch.column("error_class").filter(failed).to_pylist()
+    for row, error_class in zip(rows, classes, strict=True):
+        by_class.setdefault(error_class or "unknown", []).append(row)
+    return {name: int64s(pa.array(rows, pa.int64())) for name, rows in by_class.items()}
+
+
+def spent(batch: pa.RecordBatch) -> Spent:
+    """The sums of a batch; a null adds nothing."""
+    return Spent(
+        **{name: pc.sum(batch.column(name)).as_py() or 0 for name in Spent.__struct_fields__}
+    )
+
+
+def int64s(column: pa.Array) -> bytes:
+    """The values of an int64 column without nulls."""
+    start = column.offset * 8
+    return bytes(memoryview(column.buffers()[1])[start : start + len(column) * 8])

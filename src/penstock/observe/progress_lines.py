@@ -1,0 +1,54 @@
+"""Progress as plain lines, for logs, CI and files: every few seconds, and at every change."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from penstock.observe.pieces import SEPARATOR, done_words, eta_words, failures, traffic, usage
+from penstock.observe.report import Report
+from penstock.observe.snapshot import Snapshot
+from penstock.observe.table import plain_table
+from penstock.observe.words import duration, visible
+
+INTERVAL_SECONDS = 5.0
+
+
+class LinesProgress:
+    """Writes lines to a stream that is not a terminal."""
+
+    def __init__(self, stream: TextIO, interval_seconds: float = INTERVAL_SECONDS) -> None:
+        self._stream = stream
+        self._interval_seconds = interval_seconds
+        self._last: Snapshot | None = None
+
+    def update(self, snapshot: Snapshot) -> None:
+        if due(self._last, snapshot, self._interval_seconds):
+            self._last = snapshot
+            self._write(line(snapshot))
+
+    def note(self, text: str) -> None:
+        self._write(visible(text))
+
+    def close(self, report: Report | None) -> None:
+        if report is not None:
+            self._write("\n" + plain_table(report))
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+
+def due(last: Snapshot | None, snapshot: Snapshot, interval_seconds: float) -> bool:
+    """Whether a snapshot is worth a line: the first, a change of state, or time has passed."""
+    if last is None or snapshot.phase != last.phase or snapshot.endpoint_up != last.endpoint_up:
+        return True
+    return snapshot.elapsed_seconds - last.elapsed_seconds >= interval_seconds
+
+
+def line(snapshot: Snapshot) -> str:
+    """A snapshot on one line."""
+    pieces = [done_words(snapshot), eta_words(snapshot)]
+    pieces += [*traffic(snapshot), *failures(snapshot), *usage(snapshot)]
+    if snapshot.limiting:
+        pieces.append(snapshot.limiting)
+    return f"[{duration(snapshot.elapsed_seconds)}] {SEPARATOR.join(pieces)}"

@@ -1,0 +1,75 @@
+"""What a run came to: the figures of `summary.json`, of the end table and of the Python API."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from penstock.observe.snapshot import LimitUse
+from penstock.observe.table import html_table, plain_table
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """The dead letters of one error class, with one of them as an example."""
+
+    count: int
+    row: int
+    id: str | None = None
+    message: str = ""
+
+
+class Report(msgspec.Struct, kw_only=True):
+    """What a run came to.
+
+    Rows, tokens, cost and latency are of the whole run, as the ledger proves them; requests,
+    retries, throttles, limits and bottleneck are of this epoch.
+    """
+
+    exit_code: int
+    run_id: str = ""
+    rows_in: int | None = None  # None: stopped before the input's end was read
+    succeeded: int = 0
+    failed: int = 0
+    pending: int | None = 0  # None where rows_in is
+    failed_by_class: dict[str, Failure] = {}
+    resumed: int = 0  # rows that ended before this epoch
+    duplicates: int = 0  # rows with more than one verified copy: bought again after a crash
+    requests: int = 0
+    retries: int = 0
+    throttles: int = 0
+    tokens: dict[str, int] = {}
+    cost_usd: float | None = None
+    wall_seconds: float = 0.0
+    p50_seconds: float | None = None
+    p99_seconds: float | None = None
+    limits: dict[str, LimitUse] = {}
+    bottleneck: dict[str, float] = {}
+    limited_by: str = ""  # what limited most, in words
+    output: str | None = None
+    output_bytes: int | None = None
+    failed_output: str | None = None
+    run_dir: str = ""
+    message: str = ""  # why it stopped, where it did
+    next_step: str = ""  # what to do about it
+    resume_command: str = ""
+    warnings: list[str] = []
+    started_at: datetime
+    finished_at: datetime
+    penstock_version: str = ""
+
+    def table(self) -> str:
+        """The end table, as text."""
+        return plain_table(self)
+
+    def _repr_html_(self) -> str:
+        return html_table(self)
+
+    def to_json(self) -> bytes:
+        """As JSON, for `summary.json`: indented, keys in the order above."""
+        return msgspec.json.format(msgspec.json.encode(self), indent=2)
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Report:
+        """The report of a `summary.json`. Raises msgspec.ValidationError or DecodeError."""
+        return msgspec.json.decode(data, type=cls)

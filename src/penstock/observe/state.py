@@ -1,0 +1,73 @@
+"""What only the supervisor knows of a run; it changes this in place, and `observer` reads it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from penstock.observe.snapshot import Phase
+
+# What a limit counts, and so which counter says how much of it is used.
+Counted = Literal["requests", "tokens", "input_tokens", "output_tokens", "concurrency"]
+
+_WINDOW_NAMES = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """A limit of the endpoints, all of them together."""
+
+    counted: Counted
+    limit: int
+    window_seconds: int = 0  # 0 for concurrency
+
+    @property
+    def resource(self) -> str:
+        """Its name in metrics and summaries: `requests_per_minute`, `concurrency`."""
+        if not self.window_seconds:
+            return self.counted
+        window = _WINDOW_NAMES.get(self.window_seconds, f"{self.window_seconds}_seconds")
+        return f"{self.counted}_per_{window}"
+
+
+class Endpoint(msgspec.Struct):
+    """How an endpoint is."""
+
+    up: bool = True
+    down_since_ns: int = 0  # CLOCK_MONOTONIC, where it is down
+    cause: str = ""  # why it is down: `connect refused`
+    paused_until_ns: int = 0  # the provider asked for no request before
+
+
+class RunState(msgspec.Struct, kw_only=True):
+    """A run as its supervisor sees it. Times are CLOCK_MONOTONIC, unless they end in `_at`."""
+
+    run_id: str
+    started_ns: int
+    started_at: float  # seconds since the Unix epoch
+    phase: Phase = "starting"
+    running_since_ns: int | None = None  # the workers were ready
+    running_until_ns: int | None = None  # the last row ended
+    total: int | None = None
+    succeeded: int = 0  # durable rows of the whole run
+    failed_by_class: dict[str, int] = {}
+    resumed_succeeded: int = 0  # of `succeeded`: before this epoch
+    resumed_failed: int = 0
+    limits: tuple[Limit, ...] = ()
+    endpoints: dict[str, Endpoint] = {}
+    price_known: bool = False
+    workers: int = 0
+    worker_restarts: int = 0
+    last_checkpoint_at: float | None = None
+    warnings: list[str] = []
+
+    @property
+    def failed(self) -> int:
+        return sum(self.failed_by_class.values())
+
+    def commit(self, succeeded: int, failed_by_class: dict[str, int]) -> None:
+        """Count rows that became durable."""
+        self.succeeded += succeeded
+        for error_class, count in failed_by_class.items():
+            known = self.failed_by_class.get(error_class, 0)
+            self.failed_by_class[error_class] = known + count

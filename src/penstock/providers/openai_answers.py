@@ -1,0 +1,182 @@
+"""What a 200 of the OpenAI API says, for each of the four endpoints that a batch line may name.
+
+A complete answer was paid for and is never asked again, so JSON that only a strict decoder refuses
+is mended; a cut body stays a cut body. Nothing to show, for a reason that is named (a content
+filter, all tokens gone into reasoning), is an answer too: asking again would buy the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from penstock.providers.mending import mended, parsed
+from penstock.providers.openai_bodies import (
+    Body,
+    ChatBody,
+    EmbeddingBody,
+    Message,
+    ResponseBody,
+    TextBody,
+    Usage,
+)
+from penstock.providers.provider import Answer, BadResponse, Refusal
+from penstock.providers.refusals import error_object, one_line, refusal_of
+
+
+class Shape:
+    """How one endpoint's body is read: its struct, and what makes an Answer of it."""
+
+    def __init__(self, body: type[Body], read: Callable[[Any], Answer | None]) -> None:
+        self.decoder = msgspec.json.Decoder(body)
+        self.read = read
+
+    def answer(self, raw: bytes) -> Answer | Refusal:
+        """What `raw` says; raises BadResponse."""
+        body = self.decoded(raw)
+        if body is None:
+            strict = mended(raw)
+            body = None if strict is None else self.decoded(strict)
+        answer = None if body is None or body.error else self.read(body)
+        if body is None or answer is None:
+            return refusal_within(raw)
+        answer.model = body.model
+        if body.usage is not None:
+            count(answer, body.usage)
+        return answer
+
+    def decoded(self, raw: bytes) -> Body | None:
+        """`raw` as this endpoint's body, or None."""
+        try:
+            return self.decoder.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
+
+def read_chat(body: ChatBody) -> Answer | None:
+    """The first choice; with several (`n`), the output is a JSON list of theirs."""
+    outputs = []
+    for choice in body.choices:
+        if choice.message is None or choice.error:
+            return None
+        outputs.append(said(choice.message))
+    if not outputs:
+        return None
+    first = body.choices[0]
+    reason = first.finish_reason
+    if first.message is not None and first.message.refusal and not first.message.content:
+        reason = "refusal"
+    return answer_of(outputs, reason)
+
+
+def said(message: Message) -> str | None:
+    """The tool calls as JSON, for they were asked for; else the text, else the model's refusal."""
+    if message.tool_calls:
+        calls = (bytes(call).decode("utf-8", "replace") for call in message.tool_calls)
+        return f"[{','.join(calls)}]"
+    if message.function_call:
+        return json.dumps(message.function_call, ensure_ascii=False)
+    if isinstance(message.content, list):
+        return "".join(part.text for part in message.content)
+    return message.content or message.refusal or message.content
+
+
+def read_text(body: TextBody) -> Answer | None:
+    """The text; with several choices, a JSON list of theirs."""
+    if not body.choices or any(choice.error for choice in body.choices):
+        return None
+    return answer_of([choice.text for choice in body.choices], body.choices[0].finish_reason)
+
+
+def answer_of(outputs: list[str | None], reason: str | None) -> Answer | None:
+    """One output as it is, several as a JSON list; None for nothing without a reason."""
+    if len(outputs) > 1:
+        return Answer(msgspec.json.encode(outputs).decode(), reason)
+    return Answer(outputs[0], reason) if reason or outputs[0] is not None else None
+
+
+def read_response(body: ResponseBody) -> Answer | None:
+    """The function calls as JSON; else the text; else the model's refusal."""
+    if body.output is None or body.status == "failed":
+        return None
+    parts = [part for item in body.output if item.get("type") == "message" for part in pieces(item)]
+    calls = [item for item in body.output if item.get("type") == "function_call"]
+    texts, refusals = strings(parts, "text"), strings(parts, "refusal")
+    reason = strings([body.incomplete_details or {}], "reason")
+    finish = reason[0] if reason else body.status
+    if calls:
+        return Answer(json.dumps(calls, ensure_ascii=False), finish)
+    if texts:
+        return Answer("".join(texts), finish)
+    return answer_of(["".join(refusals) or None], "refusal" if refusals else finish)
+
+
+def pieces(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content of a response's message."""
+    content = item.get("content")
+    return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def strings(objects: list[dict[str, Any]], name: str) -> list[str]:
+    """The values of one key that are text."""
+    return [value for one in objects if isinstance(value := one.get(name), str)]
+
+
+def read_embeddings(body: EmbeddingBody) -> Answer | None:
+    """The vector as it came, as JSON text; several are a JSON list, in the order of their index."""
+    vectors = [bytes(one.embedding) for one in sorted(body.data, key=lambda one: one.index)]
+    if not vectors or not all(vector[:1] in (b"[", b'"') for vector in vectors):
+        return None
+    text = vectors[0] if len(vectors) == 1 else b"[" + b",".join(vectors) + b"]"
+    return Answer(text.decode("utf-8", "replace"))
+
+
+def count(answer: Answer, usage: Usage) -> None:
+    """Write `usage` into `answer`."""
+    ins = usage.prompt_tokens_details or usage.input_tokens_details
+    outs = usage.completion_tokens_details or usage.output_tokens_details
+    answer.input_tokens = first_of(usage.prompt_tokens, usage.input_tokens)
+    answer.output_tokens = first_of(usage.completion_tokens, usage.output_tokens)
+    answer.cached_input_tokens = first_of(
+        ins.cached_tokens if ins else None, usage.prompt_cache_hit_tokens
+    )
+    answer.reasoning_tokens = outs.reasoning_tokens if outs else None
+
+
+def first_of(one: int | None, other: int | None) -> int | None:
+    """The first of two that is there."""
+    return other if one is None else one
+
+
+def refusal_within(raw: bytes) -> Refusal:
+    """The error object of a 200 without an answer; raises BadResponse if there is none either."""
+    value = parsed(raw)
+    error = error_object(value)
+    if error is None and isinstance(value, dict) and isinstance(value.get("choices"), list):
+        errors = (error_object(choice) for choice in value["choices"])
+        error = next((one for one in errors if one is not None), None)
+    if error is not None:
+        return refusal_of(error, {}, "an error object without a message, in a 200")
+    if not raw.strip():
+        raise BadResponse("a 200 with an empty body")
+    what = "that is not JSON, or cut" if value is None else "without an answer in it"
+    raise BadResponse(f"a 200 {what}: {one_line(raw[:400].decode('utf-8', 'replace'), 160)}")
+
+
+CHAT: Final = Shape(ChatBody, read_chat)
+
+# By the end of the path; `/chat/completions` ends with `/completions` too, so it goes first.
+SHAPES: Final = (
+    ("/chat/completions", CHAT),
+    ("/completions", Shape(TextBody, read_text)),
+    ("/responses", Shape(ResponseBody, read_response)),
+    ("/embeddings", Shape(EmbeddingBody, read_embeddings)),
+)
+
+
+def shape_for(path: str) -> Shape:
+    """How an answer to `path` is read."""
+    return next((shape for end, shape in SHAPES if path.endswith(end)), CHAT)

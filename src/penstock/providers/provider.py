@@ -1,0 +1,106 @@
+"""What a provider is: the one interface between the engine and an API's dialect.
+
+A dialect is one file that turns a record into request bytes and response bytes into an answer or a
+refusal, and that brings its verdict table. It does no I/O and reads no clock: the engine sends,
+waits and retries, the same way for every dialect.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol
+
+import msgspec
+import xxhash
+
+from penstock.job import Job
+from penstock.providers.verdicts import Rule
+from penstock.record import Record
+
+# By name, so that a command loads the one dialect that its job speaks.
+DIALECTS: Final = {"openai": "penstock.providers.openai"}
+
+# Observed for English prose with GPT tokenizers; the engine learns the true ratio per model.
+BYTES_PER_TOKEN: Final = 4
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What is sent for a record."""
+
+    path: str  # to be appended to the base URL
+    body: bytes
+    request_hash: str  # xxh3-128 of path and body, in hex: neither key nor host
+    input_tokens: int  # predicted
+    output_tokens: int  # the most that the body asks for; 0 where it does not say
+
+
+class Answer(msgspec.Struct):
+    """What a 200 says. Token counts are None where the provider gives none."""
+
+    output: str | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class Refusal(msgspec.Struct):
+    """What an error body says; `code` and `type` are the keys of the verdict table."""
+
+    code: str | None = None
+    type: str | None = None
+    message: str = ""  # one line of at most MESSAGE_CHARACTERS
+    wait_seconds: float | None = None  # what the provider asks to wait, where it does
+
+
+class BadResponse(Exception):
+    """Raised when the body of a 200 is empty, cut, or not what the API promises."""
+
+
+class UnrenderableRecord(Exception):
+    """Raised when no request can be made of a record: it becomes a dead letter `invalid_input`."""
+
+
+class Provider(Protocol):
+    """One API dialect, made for one job."""
+
+    name: str
+    rules: Sequence[Rule]
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Raises JobError, TemplateError where records of these columns can't become requests."""
+
+    def request(self, record: Record) -> Request:
+        """The request for a record; raises UnrenderableRecord."""
+
+    def headers(self, key: str | None) -> dict[str, str]:
+        """The headers of every request, with the credential where there is one."""
+
+    def answer(self, path: str, body: bytes) -> Answer | Refusal:
+        """What a 200 to `path` says; an error object inside it is a Refusal. Raises BadResponse."""
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
+        """What any other status says; never raises. `headers` ignores case, or is in lower case."""
+
+    def request_id(self, headers: Mapping[str, str]) -> str | None:
+        """The provider's own name for the request, for its support."""
+
+
+def provider_for(job: Job) -> Provider:
+    """The dialect that a job speaks, its templates compiled. Raises JobError, TemplateError."""
+    dialect = importlib.import_module(DIALECTS[job.provider])
+    provider: Provider = dialect.create(job)
+    return provider
+
+
+def request_hash(path: str, body: bytes) -> str:
+    """What two requests for the same thing have in common; 32 hex digits."""
+    return xxhash.xxh3_128_hexdigest(path.encode() + b"\0" + body)
+
+
+def predicted_tokens(size_bytes: int) -> int:
+    """A first guess of the tokens in so many bytes of text, rounded up."""
+    return -(-size_bytes // BYTES_PER_TOKEN)

@@ -1,0 +1,91 @@
+"""Error bodies, in all the shapes that OpenAI, its compatibles and the proxies before them send.
+
+`{"error": {...}}` (OpenAI, Azure, Anthropic, new vLLM), `[{"error": {...}}]` (Gemini),
+`{"error": "..."}` (Ollama), `{"object": "error", ...}` (old vLLM), and HTML or nothing from
+whatever stands between.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from penstock.providers.mending import parsed
+from penstock.providers.provider import Refusal
+from penstock.providers.verdicts import UNREADABLE
+from penstock.providers.waits import wait_seconds
+
+MESSAGE_CHARACTERS: Final = 500
+KEY_CHARACTERS: Final = 100
+HEAD_BYTES: Final = 16 * 1024  # of an unreadable body, to look for a title in
+
+TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,300})</title", re.IGNORECASE)
+
+
+def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
+    """What a response that is no success says; never raises."""
+    error = error_object(parsed(body))
+    if error is None:
+        message = unreadable_message(status, body)
+        return Refusal(None, UNREADABLE, message, wait_seconds(headers, message))
+    return refusal_of(error, headers, f"HTTP {status}")
+
+
+def refusal_of(error: Mapping[str, Any], headers: Mapping[str, str], otherwise: str) -> Refusal:
+    """An error object as a refusal; `otherwise` is its message where it has none."""
+    said = error.get("message")
+    message = one_line(said if isinstance(said, str) and said else otherwise)
+    return Refusal(
+        key(error.get("code")),
+        key(error.get("type")) or key(error.get("status")),
+        message,
+        wait_seconds(headers, message, retry_delay(error.get("details"))),
+    )
+
+
+def error_object(value: Any) -> dict[str, Any] | None:
+    """The error inside a decoded body, or None where there is none that the API would send."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    error = value.get("error")
+    if isinstance(error, dict):
+        return error
+    if isinstance(error, str) and error:
+        return {**value, "message": value.get("message") or error}
+    return value if value.get("object") == "error" else None
+
+
+def retry_delay(details: Any) -> str:
+    """The wait in Gemini's google.rpc.RetryInfo, such as `36s`; empty where there is none."""
+    for one in details if isinstance(details, list) else ():
+        delay = one.get("retryDelay") if isinstance(one, dict) else None
+        if isinstance(delay, str):
+            return delay
+    return ""
+
+
+def key(value: Any) -> str | None:
+    """A code or type as a key of the verdict table: vLLM and Gemini send integers."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
+        return None
+    return one_line(str(value), KEY_CHARACTERS)
+
+
+def unreadable_message(status: int, body: bytes) -> str:
+    """What is worth telling of a body that is no error object."""
+    text = body[:HEAD_BYTES].decode("utf-8", "replace")
+    title = TITLE.search(text)
+    words = one_line(title.group(1) if title else text)
+    return one_line(f"HTTP {status}: {words}" if words else f"HTTP {status} with an empty body")
+
+
+def one_line(text: str, most: int = MESSAGE_CHARACTERS) -> str:
+    """`text` fit for a log line and a UTF-8 column: no control characters, bounded."""
+    text = text[: 4 * most].encode("utf-8", "replace").decode()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"

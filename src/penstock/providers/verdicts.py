@@ -1,0 +1,75 @@
+"""The verdict table's words, and the rules that hold for every dialect.
+
+A rule is (status, key, kind, error class), read by the compiled classifier: see `_core.Classifier`
+for which of several rules wins. Attempts without an HTTP status of their own have negative
+numbers. A key is a provider's error code or type; message text never decides, as it is part of no
+contract.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+# status, key, kind, error class
+Rule = tuple[int, str | None, str, str]
+
+SUCCEEDED: Final = "succeeded"
+RETRY: Final = "retry"
+THROTTLED: Final = "throttled"
+REJECTED: Final = "rejected"
+FATAL: Final = "fatal"
+
+ANY_STATUS: Final = 0
+
+# How a request may fail without an answer.
+TRANSPORT: Final = {
+    "connect": -1,
+    "dns": -2,
+    "tls": -3,
+    "timeout": -4,
+    "connect_timeout": -5,
+    "disconnected": -6,
+    "too_large": -7,
+    "malformed": -8,
+    "redirect": -9,
+}
+BAD_RESPONSE: Final = -10  # a 200 that is not what the API promises
+ERROR_IN_200: Final = -11  # a 200 that holds an error object
+
+# The type of a refusal whose body is no error object of the API: a proxy's HTML page, nothing at
+# all, a web framework's own "not found". It tells who answered, and so what a status means.
+UNREADABLE: Final = "unreadable"
+
+TRANSPORT_RULES: Final[tuple[Rule, ...]] = (
+    (TRANSPORT["connect"], None, RETRY, "connect"),
+    (TRANSPORT["dns"], None, RETRY, "dns"),
+    # Verification fails alike for every request until someone mends the certificate or --ca-file:
+    # retrying only hides that, and dead letters would blame the records.
+    (TRANSPORT["tls"], None, FATAL, "tls"),
+    (TRANSPORT["connect_timeout"], None, RETRY, "connect_timeout"),
+    (TRANSPORT["timeout"], None, RETRY, "timeout"),
+    (TRANSPORT["disconnected"], None, RETRY, "disconnected"),
+    # Asking again would buy an answer that is too large once more.
+    (TRANSPORT["too_large"], None, REJECTED, "response_too_large"),
+    (TRANSPORT["malformed"], None, RETRY, "malformed_response"),
+    # Redirects are never followed, and an API does not redirect single records: the base URL is
+    # wrong (http for https, a missing path) or a login page is in the way.
+    (TRANSPORT["redirect"], None, FATAL, "redirect"),
+    (BAD_RESPONSE, None, RETRY, "bad_response"),
+    (ERROR_IN_200, None, RETRY, "error_in_200"),
+)
+
+
+def with_error_in_200(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """`rules`, and for each status's default the same for an error object that names it in a 200.
+
+    Gateways answer 200 once they have begun, and put the status that they meant in `code`.
+    """
+    listed = tuple(rules)
+    meant = tuple(
+        (ERROR_IN_200, str(status), kind, error_class)
+        for status, key, kind, error_class in listed
+        if key is None and status >= 400
+    )
+    return listed + meant

@@ -1,0 +1,87 @@
+"""OpenAI batch input lines: requests that are written out already.
+
+    {"custom_id": "a", "method": "POST", "url": "/v1/chat/completions", "body": {...}}
+
+The body is never decoded into values, so that it is sent byte for byte as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any, Final
+
+import msgspec
+
+from penstock.record import BatchLine, Record
+from penstock.sources.jsonl import fields_of, lines_of
+
+URLS: Final = ("/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/embeddings")
+
+KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
+
+
+class _Line(msgspec.Struct):
+    custom_id: str
+    method: str
+    url: str
+    body: msgspec.Raw
+
+
+class _Body(msgspec.Struct):
+    stream: bool | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
+
+
+def is_batch_line(fields: dict[str, Any]) -> bool:
+    """Whether an object has the shape of a batch line."""
+    return fields.keys() >= KEYS
+
+
+def batch_line_of(line: bytes) -> tuple[str, BatchLine] | str:
+    """The id and the request that a line holds, or what is wrong with it."""
+    try:
+        line.decode()  # what msgspec skips over it does not check
+        parts = _decode_line(line)
+        body = bytes(parts.body)
+        streams = _decode_body(body).stream
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _problem(line, error)
+    if parts.method != "POST":
+        return f"the method of a batch line must be POST, is {parts.method!r}"
+    if parts.url not in URLS:
+        return f"the url of a batch line must be one of {', '.join(URLS)}, is {parts.url!r}"
+    if streams:
+        return "the body asks for a stream; answers are read whole"
+    return parts.custom_id, BatchLine(parts.url, body)
+
+
+def _problem(line: bytes, error: Exception) -> str:
+    """What is wrong with a line that isn't a batch line."""
+    fields = fields_of(line)
+    if isinstance(fields, str):
+        return fields
+    return f"not a batch line, as the first row of the input is: {error}"
+
+
+def records(
+    payload: bytes,
+    first_row: int,
+    file: str,
+    first_line: int,
+    id_column: str | None,
+    wanted: Container[int] | None,
+) -> Iterator[Record]:
+    """The records of a payload of batch lines; their id is `custom_id`, whatever `id_column` is."""
+    for row, (line_number, line) in enumerate(lines_of(payload, first_line), first_row):
+        if wanted is not None and row not in wanted:
+            continue
+        where = f"{file}:{line_number}"
+        found = batch_line_of(line)
+        if isinstance(found, str):
+            yield Record(row, where, problem=found, size_bytes=len(line))
+        else:
+            custom_id, batch = found
+            yield Record(row, where, custom_id, batch=batch, size_bytes=len(line))

@@ -1,0 +1,85 @@
+"""Records of a shard of columns: Python values, as templates see them.
+
+Python's times end at microseconds, so nanoseconds are dropped here (the output's columns keep
+them). A row with a value that Python can't hold, such as a year after 9999 or a string that isn't
+UTF-8, is a record with a `problem`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from penstock.record import Record
+from penstock.sources.jsonl import id_of
+from penstock.sources.table import batch_of_stream
+
+_COARSER = {
+    "timestamp": lambda kind: pa.timestamp("us", kind.tz),
+    "duration": lambda kind: pa.duration("us"),
+    "time64": lambda kind: pa.time64("us"),
+}
+
+
+def records(
+    payload: bytes,
+    first_row: int,
+    file: str,
+    first_line: int,
+    id_column: str | None,
+    wanted: Container[int] | None,
+) -> Iterator[Record]:
+    """The records of an Arrow IPC stream (see `penstock.sources.record.records`)."""
+    batch = batch_of_stream(payload)
+    size = batch.nbytes // max(1, batch.num_rows)
+    for index, fields in enumerate(rows_of(batch)):
+        row = first_row + index
+        if wanted is not None and row not in wanted:
+            continue
+        where = f"{file} row {first_line + index}"
+        if isinstance(fields, str):
+            yield Record(row, where, problem=fields, size_bytes=size)
+        else:
+            yield Record(row, where, id_of(fields, id_column), fields, size_bytes=size)
+
+
+def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+    """Each row's columns, or what is wrong with it."""
+    names = batch.schema.names
+    try:
+        columns = [values_of(column) for column in batch.columns]
+    except (ValueError, OverflowError, pa.ArrowException):
+        if batch.num_rows == 1:
+            yield _problem(batch)
+            return
+        for row in range(batch.num_rows):
+            yield from rows_of(batch.slice(row, 1))
+        return
+    if not columns:
+        yield from ({} for _ in range(batch.num_rows))
+    for values in zip(*columns, strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def values_of(column: pa.Array) -> list[Any]:
+    """A column's values in Python. Raises ValueError or OverflowError where one can't be."""
+    kind = column.type
+    if pa.types.is_map(kind):
+        return [None if value is None else dict(value) for value in column.to_pylist()]
+    name = str(kind).partition("[")[0]
+    if name in _COARSER and kind.unit == "ns":
+        column = column.cast(_COARSER[name](kind), safe=False)
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _problem(row: pa.RecordBatch) -> str:
+    """Which column of a single row can't be a Python value."""
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        try:
+            values_of(column)
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            return f"column {name!r} can't be read: {error}"
+    return "the row can't be read"

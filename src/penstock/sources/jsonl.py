@@ -1,0 +1,84 @@
+"""JSON lines: one object a line, whose keys are the record's columns.
+
+What is no such object becomes a record with a `problem`, never an error: malformed JSON (NaN and
+Infinity are not JSON), invalid UTF-8, a value that is no object, a line that is too long. Integers
+are exact at any size; of a key that stands twice the last value counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from typing import Any
+
+import msgspec
+
+from penstock.record import Record
+from penstock.sources.lines import too_long
+
+ID_COLUMNS = ("id", "custom_id")  # where none is named
+
+_MALFORMED = "JSON is malformed: "  # how msgspec begins
+
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+def lines_of(payload: bytes, first_line: int) -> Iterator[tuple[int, bytes]]:
+    """The rows of a payload, each with its 1-based line number; blank lines are none."""
+    for line_number, line in enumerate(payload.split(b"\n"), first_line):
+        if line and not line.isspace():
+            yield line_number, line
+
+
+def fields_of(line: bytes) -> dict[str, Any] | str:
+    """The object that a line holds, or what is wrong with it."""
+    try:
+        value = _decode(line)
+    except msgspec.DecodeError as error:
+        return too_long(line) or f"malformed JSON: {str(error).removeprefix(_MALFORMED)}"
+    except UnicodeDecodeError as error:
+        return f"invalid UTF-8 in a string: {error.reason}"
+    except RecursionError:
+        return "malformed JSON: nested too deeply"
+    if type(value) is not dict:
+        return f"expected a JSON object, found {name_of(value)}"
+    return value
+
+
+def name_of(value: object) -> str:
+    """A JSON value's type in JSON's words."""
+    if value is None:
+        return "null"
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string"}
+    return names.get(type(value), "an array")
+
+
+def id_of(fields: dict[str, Any], column: str | None) -> str | None:
+    """A record's id: the named column's value as text, or that of `id` or `custom_id`."""
+    if column is not None:
+        value = fields.get(column)
+    else:
+        value = next((fields[name] for name in ID_COLUMNS if name in fields), None)
+    if value is None or type(value) is str:
+        return value
+    return _encode(value).decode()
+
+
+def records(
+    payload: bytes,
+    first_row: int,
+    file: str,
+    first_line: int,
+    id_column: str | None,
+    wanted: Container[int] | None,
+) -> Iterator[Record]:
+    """The records of a payload of JSON lines (see `penstock.sources.record.records`)."""
+    for row, (line_number, line) in enumerate(lines_of(payload, first_line), first_row):
+        if wanted is not None and row not in wanted:
+            continue
+        where = f"{file}:{line_number}"
+        fields = fields_of(line)
+        if isinstance(fields, str):
+            yield Record(row, where, problem=fields, size_bytes=len(line))
+        else:
+            yield Record(row, where, id_of(fields, id_column), fields, size_bytes=len(line))

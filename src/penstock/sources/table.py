@@ -1,0 +1,156 @@
+"""An input of columns, Parquet or Arrow, cut into shards that each hold one record batch.
+
+A shard never crosses a group (a row group, or a record batch of the file), so that its boundaries
+follow from the group's rows alone, wherever in it reading begins.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Protocol
+
+import pyarrow as pa
+import xxhash
+
+from penstock.errors import InputError
+from penstock.sources.shard import COLUMNS, Cursor, Shard, signed
+
+
+class Groups(Protocol):
+    """A columnar file, opened: its columns, and its rows in groups."""
+
+    schema: pa.Schema
+    rows: list[int]  # of each group
+
+    def batches(self, group: int, rows: int) -> Iterator[pa.RecordBatch]:
+        """A group's rows, in batches of about `rows`. Raises InputError."""
+
+    def digest(self, group: int) -> bytes:
+        """A digest of a group's content, the same at every reading of the same file."""
+
+
+class TableInput:
+    """One columnar file. Raises InputError where two columns have one name."""
+
+    def __init__(self, name: str, groups: Groups) -> None:
+        names = groups.schema.names
+        for column in names:
+            if names.count(column) > 1:
+                raise InputError(f"{name}: two columns are called {column!r}", "Rename one.")
+        self.name = name
+        self._groups = groups
+        self.schema = groups.schema
+        self.rows = sum(groups.rows)
+
+    def shards(self, cursor: Cursor, rows: int, max_bytes: int) -> Iterator[Shard]:
+        """The shards from `cursor` to the file's end. Raises InputError."""
+        ends = list(accumulate(self._groups.rows))
+        for group, (end, size) in enumerate(zip(ends, self._groups.rows, strict=True)):
+            if end <= cursor.offset:
+                continue
+            digest = self._groups.digest(group)
+            pending = Pending(self._groups.batches(group, rows))
+            pending.drop(cursor.offset - (end - size))
+            while (batch := pending.take(rows, max_bytes)) is not None:
+                shard = self._shard(batch, cursor, digest)
+                yield shard
+                cursor = shard.next
+
+    def _shard(self, batch: pa.RecordBatch, cursor: Cursor, digest: bytes) -> Shard:
+        count = batch.num_rows
+        return Shard(
+            first_row=cursor.row,
+            rows=count,
+            kind=COLUMNS,
+            payload=stream_of(batch),
+            file=self.name,
+            first_line=cursor.offset,
+            checksum=signed(
+                xxhash.xxh3_64_intdigest(digest + b"%d %d" % (cursor.offset, count)),
+            ),
+            next=Cursor(cursor.file, cursor.row + count, cursor.offset + count, 0),
+        )
+
+    def count_rows(self, stop: threading.Event) -> int:
+        """How many rows there are; the file says so."""
+        return self.rows
+
+
+class Pending:
+    """Rows that were read and not yet given out."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._held: list[pa.RecordBatch] = []
+        self._rows = 0
+
+    def _fill(self, rows: int) -> None:
+        while self._rows < rows and (batch := next(self._batches, None)) is not None:
+            if batch.num_rows:
+                self._held.append(batch)
+                self._rows += batch.num_rows
+
+    def drop(self, rows: int) -> None:
+        """Passes over `rows` rows."""
+        while rows > 0 and (batch := self._slice(rows)) is not None:
+            rows -= batch.num_rows
+
+    def take(self, rows: int, max_bytes: int) -> pa.RecordBatch | None:
+        """The next `rows` rows, or half of them and so on till they fit; None at the end."""
+        self._fill(rows)
+        if not self._held:
+            return None
+        together = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
+        count = min(rows, self._rows)
+        while count > 1 and together.slice(0, count).nbytes > max_bytes:
+            count = (count + 1) // 2
+        self._held = [together]
+        return self._slice(count)
+
+    def _slice(self, rows: int) -> pa.RecordBatch | None:
+        """At most `rows` rows of the first batch that is held."""
+        self._fill(1)
+        if not self._held:
+            return None
+        first = self._held[0]
+        taken = first.slice(0, rows)
+        rest = first.slice(taken.num_rows)
+        self._held[:1] = [rest] if rest.num_rows else []
+        self._rows -= taken.num_rows
+        return taken
+
+
+def stream_of(batch: pa.RecordBatch) -> bytes:
+    """A record batch as an Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def batch_of_stream(payload: bytes) -> pa.RecordBatch:
+    """The record batch that `stream_of` wrote."""
+    with pa.ipc.open_stream(payload) as reader:
+        return reader.read_next_batch()
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """`schema` without dictionary encoding, which would carry its dictionary in every shard."""
+    return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType:
+    """The type of a dictionary's values; any other type as it is."""
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def plain_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """`batch` with its dictionaries decoded, under its plain schema."""
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,86 @@
+"""The interface that every transport keeps: a request goes in, an answer or a failure comes out.
+
+A failure is a value, not an exception: the engine has to classify it just like an answer, both have
+a `status`, and an exception would carry the request's headers, and with them the key, into
+tracebacks and logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+import msgspec
+from multidict import CIMultiDictProxy
+
+from penstock.transport.failure import Failure
+
+Ready = Callable[[], Awaitable[None]]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """One POST: `url` is absolute, `body` is sent byte for byte.
+
+    `headers` holds the credential. It should be one and the same object for every request of an
+    endpoint: what is derived from it is kept per object. Neither shows in the repr.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Request(<{len(self.body)} bytes>)"
+
+    def __rich_repr__(self) -> list[tuple[str, int]]:
+        return [("body_bytes", len(self.body))]
+
+
+class Response(msgspec.Struct):
+    """A complete answer, of any status but 1xx and 3xx.
+
+    Times are CLOCK_MONOTONIC: just before the request's first byte was written, when the answer's
+    first byte came, and when its last was read. `body` is decoded (gzip, deflate). Header values
+    that are not UTF-8 hold surrogates: encode them with `errors="replace"`. Servers echo keys, so
+    neither headers nor body show in the repr.
+    """
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+    sent_ns: int
+    first_byte_ns: int
+    done_ns: int
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, <{len(self.body)} bytes>)"
+
+    def __rich_repr__(self) -> list[tuple[str, int]]:
+        return [("status", self.status), ("body_bytes", len(self.body))]
+
+
+class Counters(msgspec.Struct):
+    """What a transport's connections went through, since it was made."""
+
+    connections_opened: int = 0
+    reconnects: int = 0  # requests written again because a kept-alive connection had ended
+    dirty_closed: int = 0  # connections closed because bytes came that nothing had asked for
+    replaced: int = 0  # connections that ended while their request waited in `ready`
+
+
+class Transport(Protocol):
+    """Sends requests over connections that it keeps; belongs to one event loop."""
+
+    counters: Counters
+
+    async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
+        """Make one attempt.
+
+        `ready` is awaited once, with an open connection in hand; when it returns, the request is
+        written in the same step of the event loop. Should the connection have ended meanwhile, the
+        request goes out on another without asking again. What `ready` raises is raised here, and
+        nothing was sent. Cancelling closes the connection, if anything was written to it.
+        """
+
+    async def close(self) -> None:
+        """Close all connections; what is under way fails as `disconnected`. May be called twice."""

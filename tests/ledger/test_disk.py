@@ -1,0 +1,71 @@
+"""The one door to the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from ledger.ledger_disk import RecordingDisk, failing
+
+from penstock.errors import LedgerError
+from penstock.ledger.disk import Disk, DiskFull
+
+
+def test_a_write_that_the_system_cuts_short_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, write = Disk(), os.write
+    fd = disk.open_new(tmp_path / "a")
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, bytes(data)[:3]))
+    disk.write(fd, b"0123456789")
+    disk.close(fd)
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+def test_a_file_that_is_there_already_is_not_opened_as_new(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"paid")
+    with pytest.raises(LedgerError, match="can't open .*/a: File exists"):
+        Disk().open_new(tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == b"paid"
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_no_space_is_said_in_words_with_the_files_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(code, os.strerror(code))
+
+    disk = Disk()
+    fd = disk.open_new(tmp_path / "a")
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(DiskFull, match=r"no space left: can't write to .*/a\nFree some space"):
+        disk.write(fd, b"x")
+    disk.close(fd)
+
+
+def test_a_replaced_file_is_durable_before_it_has_the_name_and_the_name_before_it_returns(
+    tmp_path: Path,
+) -> None:
+    disk = RecordingDisk()
+    disk.replace_file(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    assert disk.steps == [
+        "unlink a.new",
+        "open a.new",
+        "write a.new",
+        "fsync a.new",
+        "rename a",
+        f"fsync {tmp_path.name}",
+    ]
+
+
+@pytest.mark.parametrize("verb", ["open", "write", "fsync"])
+def test_a_failed_replacement_leaves_the_old_file_alone(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(LedgerError):
+        RecordingDisk(failing(verb, "a.new")).replace_file(tmp_path / "a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"old"

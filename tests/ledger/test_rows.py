@@ -1,0 +1,118 @@
+"""Sets of rows, against Python's own sets."""
+
+from __future__ import annotations
+
+from array import array
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.ledger.rows import RowSet
+
+ROWS = st.sets(st.integers(0, 300))
+RANGES = st.tuples(st.integers(0, 200), st.integers(0, 90)).map(lambda p: (p[0], p[0] + p[1]))
+
+
+def buffer(rows: list[int]) -> bytes:
+    return array("q", rows).tobytes()
+
+
+def set_of(rows: set[int]) -> RowSet:
+    made = RowSet()
+    made.add_many(buffer(list(rows)))
+    return made
+
+
+@given(ROWS)
+def test_ranges_are_ascending_and_apart_and_give_the_set_back(rows: set[int]) -> None:
+    made = set_of(rows)
+    ranges = list(made.ranges())
+    assert [row for start, end in ranges for row in range(start, end)] == sorted(rows)
+    assert all(one[1] < two[0] for one, two in zip(ranges, ranges[1:], strict=False))
+    assert RowSet(ranges) == made
+    assert list(made) == sorted(rows)
+    assert len(RowSet(ranges)) == len(made) == len(rows)
+
+
+@given(st.lists(RANGES), ROWS)
+def test_ranges_and_rows_add_up(ranges: list[tuple[int, int]], rows: set[int]) -> None:
+    made, model = set_of(rows), set(rows)
+    for start, end in ranges:
+        assert made.add_range(start, end) == len(set(range(start, end)) - model)
+        model |= set(range(start, end))
+    assert set(made) == model
+    assert len(made) == len(model)
+
+
+@given(ROWS, st.lists(st.integers(0, 300)))
+def test_the_rows_that_were_there_already_are_told_and_not_counted(
+    rows: set[int], more: list[int]
+) -> None:
+    made, model, repeated = set_of(rows), set(rows), []
+    for row in more:
+        if row in model:
+            repeated.append(row)
+        model.add(row)
+    twin = made.copy()
+    assert made.add_new(buffer(more)) == repeated
+    assert twin.add_many(buffer(more)) == len(model) - len(rows)
+    assert made == twin == set_of(model)
+
+
+@given(ROWS, RANGES)
+def test_what_is_missing_from_a_range_is_all_that_is_not_in_the_set(
+    rows: set[int], within: tuple[int, int]
+) -> None:
+    missing = list(set_of(rows).missing(*within))
+    assert [row for part in missing for row in range(*part)] == sorted(set(range(*within)) - rows)
+    assert all(start < end for start, end in missing)
+
+
+@given(ROWS, st.lists(st.integers(0, 300), max_size=5))
+def test_the_low_water_mark_is_the_first_row_that_is_not_in_the_set(
+    rows: set[int], gone: list[int]
+) -> None:
+    made, model = set_of(rows), set(rows)
+    for row in [None, *gone]:
+        if row is not None:
+            assert made.discard(row) == (row in model)
+            model.discard(row)
+        assert made.low_water == next(row for row in range(400) if row not in model)
+        assert len(made) == len(model)
+
+
+@given(ROWS, ROWS)
+def test_a_copy_and_a_union_leave_the_first_set_alone(one: set[int], two: set[int]) -> None:
+    first = set_of(one)
+    union = first.copy()
+    union.update(set_of(two))
+    assert set(union) == one | two
+    assert set(first) == one
+
+
+@given(ROWS)
+def test_membership_is_that_of_the_rows(rows: set[int]) -> None:
+    made = set_of(rows)
+    assert all((row in made) == (row in rows) for row in range(-9, 400))
+
+
+def test_one_row_is_added_once() -> None:
+    made = RowSet()
+    assert made.add(5)
+    assert not made.add(5)
+    assert len(made) == 1
+
+
+@pytest.mark.parametrize("wrong", [lambda: RowSet([(5, 3)]), lambda: RowSet().add(-1)])
+def test_what_is_no_row_is_refused(wrong: type[RowSet]) -> None:
+    with pytest.raises(ValueError, match="no r"):
+        wrong()
+
+
+def test_ten_million_rows_take_little_more_than_a_bit_each() -> None:
+    made = RowSet([(0, 10_000_000)])
+    assert len(made) == 10_000_000
+    assert made.low_water == 10_000_000
+    assert len(made._bits) < 1_500_000
+    assert list(made.ranges()) == [(0, 10_000_000)]

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock.observe.redactor import LEAST_CHARACTERS, Redactor
+
+SECRET = 'sk-canary/+"\\é'
+
+secrets = st.text(min_size=LEAST_CHARACTERS, max_size=12).filter(
+    lambda text: len(text.strip()) >= LEAST_CHARACTERS
+)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        json.dumps(SECRET),
+        json.dumps(SECRET, ensure_ascii=False),
+        json.dumps({"message": json.dumps({"echo": SECRET})}),
+        json.dumps(SECRET).replace("/", "\\/"),
+        f"https://h/v1?key={quote(SECRET, safe='')}",
+    ],
+    ids=["plain", "json", "json-utf8", "json-in-json", "json-of-php", "url"],
+)
+def test_a_secret_is_found_in_every_form(form: str) -> None:
+    redacted = Redactor([SECRET]).text(f"before {form} after")
+    assert "canary" not in redacted
+    assert "***" in redacted
+    assert redacted.startswith("before ")
+    assert redacted.endswith(" after")
+
+
+@given(st.lists(secrets, min_size=1, max_size=3), st.lists(st.text("ab*/ ", max_size=5)), st.data())
+def test_no_secret_is_left_wherever_it_stands(
+    keys: list[str], around: list[str], data: st.DataObject
+) -> None:
+    parts = data.draw(st.permutations(keys + around))
+    redacted = Redactor(keys).text("".join(parts))
+    assert not any(key.strip() in redacted for key in keys)
+
+
+@given(st.text("ab*", min_size=4, max_size=6), st.text("ab*", max_size=40))
+def test_masking_one_occurrence_never_makes_another(key: str, text: str) -> None:
+    assert key not in Redactor([key]).text(text)
+
+
+@given(st.text(), st.lists(secrets, max_size=3))
+def test_text_without_a_secret_is_left_as_it_is(text: str, keys: list[str]) -> None:
+    redactor = Redactor(keys)
+    if not any(form in text for form in redactor._forms):
+        assert redactor.text(text) == text
+
+
+@given(secrets, st.binary(max_size=20), st.binary(max_size=20))
+def test_no_secret_is_left_in_bytes_that_are_no_text(key: str, left: bytes, right: bytes) -> None:
+    secret = key.strip().encode()
+    assert secret not in Redactor([key]).body(left + secret + right)
+
+
+def test_strings_are_found_inside_lists_dicts_and_keys() -> None:
+    value = {"a": ["x sk-canary", {"sk-canary": 1}], "b": 7, "c": None, "d": True}
+    assert Redactor(["sk-canary"]).value(value) == {
+        "a": ["x ***", {"***": 1}],
+        "b": 7,
+        "c": None,
+        "d": True,
+    }
+
+
+def test_a_secret_read_from_a_file_is_known_without_its_line_end() -> None:
+    assert Redactor(["sk-canary\n"]).text("got sk-canary.") == "got ***."
+
+
+@pytest.mark.parametrize("word", ["", "x", "abc"])
+def test_a_word_too_short_to_be_a_secret_does_not_mask_the_text(word: str) -> None:
+    assert Redactor([word]).text("x abc") == "x abc"
+
+
+def test_of_two_secrets_one_inside_the_other_both_go() -> None:
+    assert Redactor(["abcd", "abcdefgh"]).text("abcdefgh abcd") == "*** ***"

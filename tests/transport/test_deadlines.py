@@ -1,0 +1,285 @@
+"""When a request is written, how long it may take, and what ends it early."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from transport.conftest import Run
+from transport.raw import Peer, RawServer, counted, echo
+
+
+async def silence(peer: Peer) -> None:
+    await peer.request()
+    await peer.linger()
+
+
+async def until(happened) -> None:
+    while not happened():
+        await asyncio.sleep(0)
+
+
+def test_ready_is_awaited_with_a_connection_in_hand_and_nothing_written(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client() as it:
+
+            async def ready() -> None:
+                await until(lambda: server.peers)
+                await asyncio.sleep(0.02)  # a request that was written would be there by then
+                heads.append(list(server.peers[0].heads))
+
+            heads: list[list[bytes]] = []
+            await it.answer(server, ready=ready)
+            await it.answer(server, ready=ready)
+            assert [len(seen) for seen in heads] == [0, 1]
+
+    run(main)
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_request_is_written_in_the_step_in_which_ready_returns(
+    run: Run, client, reused: bool
+) -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        async def ready() -> None:
+            opened = loop.create_future()
+            loop.call_soon(open_the_gate, opened)
+            await opened
+
+        def open_the_gate(opened: asyncio.Future[None]) -> None:
+            opened.set_result(None)
+            loop.call_soon(look)  # runs right behind the step that `ready` returns in
+
+        def look() -> None:
+            arrived.append(at.peek())
+
+        arrived: list[bytes] = []
+        async with RawServer(echo) as server, client() as it:
+            if reused:
+                await it.answer(server)
+                at = server.peers[0]
+                at.writer.transport.pause_reading()
+                asking = asyncio.create_task(it.answer(server, ready=ready))
+            else:
+
+                async def slow() -> None:
+                    nonlocal at
+                    await until(lambda: server.peers)
+                    at = server.peers[0]
+                    at.writer.transport.pause_reading()
+                    await ready()
+
+                at = None
+                asking = asyncio.create_task(it.answer(server, ready=slow))
+            await until(lambda: arrived)
+            assert arrived[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
+            at.writer.transport.resume_reading()
+            await asking
+
+    run(main)
+
+
+def test_the_time_from_ready_to_the_write_is_short(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client() as it:
+
+            async def ready() -> None:
+                returned.append(time.monotonic_ns())
+
+            returned: list[int] = []
+            sent = [(await it.answer(server, ready=ready)).sent_ns for _ in range(100)]
+            late = sorted(went - came for went, came in zip(sent, returned, strict=True))
+            assert 0 <= late[50] < 2_000_000
+
+    run(main)
+
+
+def test_what_ready_raises_is_raised_and_nothing_is_sent(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client() as it:
+            for error in (TimeoutError("mine"), OSError("mine"), ValueError("mine")):
+
+                async def ready(error: Exception = error) -> None:
+                    raise error
+
+                with pytest.raises(type(error), match="mine"):
+                    await it.ask(server, ready=ready)
+            await it.answer(server)
+            assert [len(peer.heads) for peer in server.peers] == [1]
+
+    run(main)
+
+
+@pytest.mark.parametrize("certificate", [None, "localhost"])
+def test_a_connection_that_ends_while_waiting_for_ready_is_replaced(
+    run: Run, client, certificate, authority
+) -> None:
+    async def main() -> None:
+        async with RawServer(echo, certificate) as server, client(ca_file=authority) as it:
+
+            async def ready() -> None:
+                nonlocal asked
+                asked += 1
+                await until(lambda: server.peers)
+                server.peers[0].close()
+                await asyncio.sleep(0.02)  # no event tells that the client's loop has seen it
+
+            asked = 0
+            assert (await it.answer(server, b"1", ready=ready)).body == b"1"
+            assert asked == 1
+            assert [len(peer.heads) for peer in server.peers] == [0, 1]
+            assert it.transport.counters.replaced == 1
+            assert it.transport.counters.reconnects == 0
+
+    run(main)
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_bytes_that_come_while_waiting_for_ready_are_nobodys_answer(
+    run: Run, client, seen: bool
+) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client() as it:
+
+            async def ready() -> None:
+                await until(lambda: server.peers)
+                server.peers[0].slip(counted(b'"stale"'))
+                if seen:
+                    await server.peers[0].gone.wait()
+
+            assert (await it.answer(server, b"1", ready=ready)).body == b"1"
+            assert len(server.peers) == 2
+
+    run(main)
+
+
+def test_an_attempt_that_takes_too_long_is_a_failure_and_ends_its_connection(
+    run: Run, client
+) -> None:
+    async def main() -> None:
+        async with RawServer(silence) as server, client(timeout_seconds=0.05) as it:
+            failure = await it.failure(server)
+            assert (failure.kind, failure.sent) == ("timeout", True)
+            assert 0.04e9 < failure.done_ns - failure.sent_ns < 5e9
+            await server.peers[0].gone.wait()
+
+    run(main)
+
+
+def test_a_body_that_trickles_does_not_extend_the_time(run: Run, client) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            await peer.request()
+            peer.say(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not peer.writer.is_closing():
+                peer.say(b"x")
+                await asyncio.sleep(0.005)
+
+        async with RawServer(serve) as server, client(timeout_seconds=0.1) as it:
+            assert (await it.failure(server)).kind == "timeout"
+            await server.peers[0].gone.wait()
+
+    run(main)
+
+
+def test_a_timeout_on_a_reused_connection_is_not_tried_again(run: Run, client) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            peer.say(counted(await peer.request()))
+            await silence(peer)
+
+        async with RawServer(serve) as server, client(timeout_seconds=0.1) as it:
+            await it.answer(server)
+            assert (await it.failure(server)).kind == "timeout"
+            assert len(server.peers) == 1
+
+    run(main)
+
+
+def test_waiting_for_ready_takes_none_of_the_time(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client(timeout_seconds=0.15) as it:
+            await it.answer(server, ready=lambda: asyncio.sleep(0.3))
+
+    run(main)
+
+
+def test_connecting_has_its_own_time(run: Run, client) -> None:
+    async def main() -> None:
+        async def never_greet(peer: Peer) -> None:
+            await peer.linger()
+
+        async with RawServer(never_greet) as server, client(connect_timeout_seconds=0.05) as it:
+            server.url = server.url.replace("http:", "https:")
+            failure = await it.failure(server)
+            assert (failure.kind, failure.sent, failure.sent_ns) == ("connect_timeout", False, 0)
+            await server.peers[0].gone.wait()
+
+    run(main)
+
+
+def test_cancelling_ends_the_connection(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(silence) as server, client() as it:
+            asking = asyncio.create_task(it.ask(server))
+            await until(lambda: server.peers and server.peers[0].heads)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await server.peers[0].gone.wait()
+
+    run(main)
+
+
+def test_cancelling_within_a_body_ends_the_connection(run: Run, client) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            await peer.request()
+            peer.say(counted(b"0123456789")[:-1])
+            await peer.linger()
+
+        async with RawServer(serve) as server, client() as it:
+            asking = asyncio.create_task(it.ask(server))
+            await until(lambda: server.peers and server.peers[0].heads)
+            await asyncio.sleep(0.02)  # the head is read by then; either way it has to end
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await server.peers[0].gone.wait()
+
+    run(main)
+
+
+def test_cancelling_while_waiting_for_ready_keeps_the_connection(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client() as it:
+            waiting = asyncio.Event()
+
+            async def ready() -> None:
+                waiting.set()
+                await asyncio.Event().wait()
+
+            asking = asyncio.create_task(it.ask(server, ready=ready))
+            await waiting.wait()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await it.answer(server)
+            assert [len(peer.heads) for peer in server.peers] == [1]
+
+    run(main)
+
+
+def test_closing_fails_what_is_under_way(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(silence) as server, client() as it:
+            asking = asyncio.create_task(it.failure(server))
+            await until(lambda: server.peers and server.peers[0].heads)
+            await it.transport.close()
+            assert (await asking).kind == "disconnected"
+            await it.transport.close()
+
+    run(main)
