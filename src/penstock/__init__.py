@@ -1,20 +1,76 @@
 """Penstock takes millions of records through LLM HTTP APIs: every limit kept, nothing lost."""
 
-from penstock.api import arun as arun
-from penstock.api import results as results
-from penstock.api import run as run
-from penstock.errors import EngineError as EngineError
-from penstock.errors import InputError as InputError
-from penstock.errors import Interrupted as Interrupted
-from penstock.errors import JobError as JobError
-from penstock.errors import LedgerError as LedgerError
-from penstock.errors import LimitStopped as LimitStopped
-from penstock.errors import OutputError as OutputError
-from penstock.errors import PenstockError as PenstockError
-from penstock.errors import ProviderStopped as ProviderStopped
-from penstock.errors import RunDirectoryError as RunDirectoryError
-from penstock.errors import RunLocked as RunLocked
-from penstock.errors import TemplateError as TemplateError
-from penstock.errors import UsageError as UsageError
-from penstock.observe.report import Report as Report
-from penstock.version import VERSION as __version__
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from penstock.api import arun, results, run
+    from penstock.errors import (
+        EngineError,
+        InputError,
+        Interrupted,
+        JobError,
+        LedgerError,
+        LimitStopped,
+        OutputError,
+        PenstockError,
+        ProviderStopped,
+        RunDirectoryError,
+        RunLocked,
+        TemplateError,
+        UsageError,
+    )
+    from penstock.observe.report import Report
+    from penstock.version import VERSION as __version__
+
+# Imported when first used: a command's help, and every worker, would otherwise load all of it.
+_HOMES = {
+    # running, and reading what came of it
+    "run": "penstock.api",
+    "arun": "penstock.api",
+    "results": "penstock.api",
+    "Report": "penstock.observe.report",
+    # what can go wrong
+    "PenstockError": "penstock.errors",
+    "UsageError": "penstock.errors",
+    "JobError": "penstock.errors",
+    "InputError": "penstock.errors",
+    "OutputError": "penstock.errors",
+    "TemplateError": "penstock.errors",
+    "RunDirectoryError": "penstock.errors",
+    "ProviderStopped": "penstock.errors",
+    "LimitStopped": "penstock.errors",
+    "LedgerError": "penstock.errors",
+    "RunLocked": "penstock.errors",
+    "EngineError": "penstock.errors",
+    "Interrupted": "penstock.errors",
+}
+
+__all__ = [
+    "EngineError",
+    "InputError",
+    "Interrupted",
+    "JobError",
+    "LedgerError",
+    "LimitStopped",
+    "OutputError",
+    "PenstockError",
+    "ProviderStopped",
+    "Report",
+    "RunDirectoryError",
+    "RunLocked",
+    "TemplateError",
+    "UsageError",
+    "__version__",
+    "arun",
+    "results",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("penstock.version").VERSION
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
+import pyarrow
 import uvloop
 
 from penstock.engine.opening import OBJECTS
 from penstock.engine.run import run as run_job
 from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, error_for
 from penstock.job import Job, load_job
+from penstock.ledger.results import results as read_results
 from penstock.observe.progress import Progress, progress_for
 from penstock.observe.report import Report
 from penstock.simulator import Settings, spawn
@@ -52,14 +54,35 @@ def run(
     tells how far it came.
     """
     job, objects = job_for(inputs, output, job_file, options)
-    progress = progress_for(job.progress, sys.stderr)
-    report = in_own_loop(
-        lambda: conduct(job, progress, objects=objects, command="penstock.run(...)")
-    )
-    progress.close(report)
+    with shown(job) as progress:
+        report = in_own_loop(
+            lambda: conduct(job, progress, objects=objects, command="penstock.run(...)")
+        )
+        progress.close(report)
     if report.exit_code not in FINISHED:
         raise error_for(report)
     return report
+
+
+def show_run(job: Job, command: str) -> int:
+    """Run or resume a job for the command line; returns the exit code."""
+    with shown(job) as progress:
+        report = conduct(job, progress, stdin=sys.stdin.buffer, command=command)
+        progress.close(report)
+    if job.json:
+        sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    return report.exit_code
+
+
+@contextmanager
+def shown(job: Job) -> Iterator[Progress]:
+    """The job's progress display, which leaves the terminal in order whatever happens."""
+    progress = progress_for(job.progress, sys.stderr)
+    try:
+        yield progress
+    except BaseException:
+        progress.close(None)
+        raise
 
 
 async def arun(
@@ -117,3 +140,14 @@ def job_for(
     else:
         given["inputs"], objects = (OBJECTS,), inputs
     return load_job(given, file=Path(job_file) if job_file else None), objects
+
+
+def results(
+    run_dir: str | os.PathLike[str], *, partial: bool = False
+) -> Iterator[pyarrow.RecordBatch]:
+    """The rows of a run in input order, as Arrow batches with the output's columns.
+
+    `partial` takes the rows that are done, also while the run goes on; without it a row that is
+    missing raises LedgerError.
+    """
+    yield from read_results(Path(run_dir), partial=partial)

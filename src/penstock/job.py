@@ -30,6 +30,7 @@ PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_f
 
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
+KeepResponse = Literal["failed", "always", "never"]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -90,7 +91,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         ),
     ] = ""
     response: Annotated[
-        Literal["failed", "always", "never"],
+        KeepResponse,
         option("Input and output", "When the raw response body is kept.", identity=True),
     ] = "failed"
     limit: Annotated[

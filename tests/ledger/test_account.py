@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 
+from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import VerifiedLength
 from penstock.ledger.mark import SegmentName, ShardMark
@@ -31,7 +31,9 @@ def never(written: Written) -> object:
     raise AssertionError("a batch was read again")
 
 
-def account_of(run_dir: RunDirectory, *epochs: list[Result], again: RowSet | None = None) -> Account:
+def account_of(
+    run_dir: RunDirectory, *epochs: list[Result], again: RowSet | None = None
+) -> Account:
     account = Account(again)
     for epoch, results in enumerate(epochs, 1):
         add(account, run_dir, put(run_dir, results, epoch=epoch))

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ledger.ledger_disk import RecordingDisk, dying_at
 from ledger.ledger_rows import RUN, run_directory
-
 from penstock.errors import LedgerError
 from penstock.ledger.checkpoint import (
     SCHEMA,

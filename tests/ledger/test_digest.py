@@ -10,9 +10,11 @@ from penstock.ledger.digest import compact, digest
 
 SCHEMA = pa.schema([("n", pa.int64()), ("t", pa.string()), ("u", pa.string()), ("f", pa.float64())])
 CELLS = st.tuples(
-    st.none() | st.integers(-9, 9), st.none() | st.text(max_size=3), st.none() | st.text(max_size=3),
+    st.none() | st.integers(-9, 9),
+    st.none() | st.text(max_size=3),
+    st.none() | st.text(max_size=3),
     st.none() | st.floats(allow_nan=False),
-)  # fmt: skip
+)
 ROWS = st.lists(CELLS, max_size=20)
 
 

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ledger.ledger_disk import RecordingDisk, failing
 
+from ledger.ledger_disk import RecordingDisk, failing
 from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk, DiskFull
 
@@ -26,7 +26,7 @@ def test_a_write_that_the_system_cuts_short_is_completed(
 
 def test_a_file_that_is_there_already_is_not_opened_as_new(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"paid")
-    with pytest.raises(LedgerError, match="can't open .*/a: File exists"):
+    with pytest.raises(LedgerError, match=r"can't open .*/a: File exists"):
         Disk().open_new(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"paid"
 

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
 from ledger.ledger_disk import RecordingDisk
 from ledger.ledger_rows import RUN, run_directory
-
 from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk
 from penstock.ledger.generation import (

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ledger.ledger_rows import RUN, answer
 
+from ledger.ledger_rows import RUN, answer
 from penstock.ledger.digest import digest
 from penstock.ledger.mark import DIGEST_KEY, MARK_KEY, Mark, SegmentName, ShardMark, stamp, verified
 from penstock.ledger.schema import batch_of

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ledger.ledger_disk import RecordingDisk, dying_at, failing
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
-
 from penstock.errors import LedgerError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import VerifiedLength, read_checkpoint, write_checkpoint
@@ -68,7 +68,11 @@ def true_figures(run_dir: RunDirectory) -> tuple[object, ...]:
         for found in SegmentReader(run_dir.segment_path(name), RUN):
             for position, row in enumerate(found.batch.to_pylist()):
                 copy = Copy(
-                    row["generation"], row["outcome"] == SUCCEEDED, *name, found.mark.batch, position
+                    row["generation"],
+                    row["outcome"] == SUCCEEDED,
+                    *name,
+                    found.mark.batch,
+                    position,
                 )
                 copies.setdefault(row["row"], {})[copy] = row
     done: dict[int, set[int]] = {}
@@ -112,14 +116,14 @@ def result_of(row: int, error_class: str | None, generation: int) -> Result:
 
 
 @contextmanager
-def history(
-    workers: list[Worker], redo_from: int, has_checkpoint: bool
-) -> Iterator[RunDirectory]:
+def history(workers: list[Worker], redo_from: int, has_checkpoint: bool) -> Iterator[RunDirectory]:
     """A run directory in which each worker was an epoch; those from `redo_from` on redid rows."""
     with tempfile.TemporaryDirectory() as folder:
         run_dir = run_directory(Path(folder))
         account = Account()
-        redone = [row for worker in workers[redo_from:] for part in worker.batches for row, _ in part]
+        redone = [
+            row for worker in workers[redo_from:] for part in worker.batches for row, _ in part
+        ]
         if redone:
             begin_redo(Disk(), run_dir, RUN, RowSet((row, row + 1) for row in redone), {}, "")
         for epoch, worker in enumerate(workers, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -29,7 +30,7 @@ def test_ranges_are_ascending_and_apart_and_give_the_set_back(rows: set[int]) ->
     made = set_of(rows)
     ranges = list(made.ranges())
     assert [row for start, end in ranges for row in range(start, end)] == sorted(rows)
-    assert all(one[1] < two[0] for one, two in zip(ranges, ranges[1:], strict=False))
+    assert all(one[1] < two[0] for one, two in pairwise(ranges))
     assert RowSet(ranges) == made
     assert list(made) == sorted(rows)
     assert len(RowSet(ranges)) == len(made) == len(rows)

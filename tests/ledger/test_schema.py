@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from ledger.ledger_rows import answer, dead
 
+from ledger.ledger_rows import answer, dead
 from penstock.ledger.run_directory import FORMAT_VERSION
 from penstock.ledger.schema import (
     RESULT_SCHEMA,

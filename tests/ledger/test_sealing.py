@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from ledger.ledger_disk import RecordingDisk, dying_at
 from ledger.ledger_rows import RUN, answer, put, run_directory
-
 from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk
 from penstock.ledger.sealing import is_abandoned, remove_leftovers, seal

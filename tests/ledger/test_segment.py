@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+
 from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import RUN, answer, dead
-
 from penstock.ledger.disk import Disk, DiskFull
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 
+from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.errors import LedgerError
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of

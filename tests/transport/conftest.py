@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import uvloop
-from transport.raw import CERTIFICATES, RawServer
 
 from penstock.transport import Failure, Request, Response, SessionTransport, Transport
+from transport.raw import CERTIFICATES, RawServer
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
@@ -58,10 +58,13 @@ class Client:
 
 @pytest.fixture(params=[SessionTransport])
 def client(request: pytest.FixtureRequest) -> Callable[..., Client]:
-    """Make a client with a transport's options; within a running loop."""
+    """Make a client with a transport's options; within a running loop.
+
+    Idle connections live long, so that one that a test sees closed was closed for another reason.
+    """
 
     def make(**options: Any) -> Client:
-        return Client(request.param(**{"timeout_seconds": 10, **options}))
+        return Client(request.param(**{"timeout_seconds": 10, "idle_seconds": 60, **options}))
 
     return make
 

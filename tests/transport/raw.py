@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import os
 import socket
@@ -24,6 +25,7 @@ class Peer:
         self.writer = writer
         self.number = number
         self.heads: list[bytes] = []
+        self.asked = asyncio.Event()  # the newest request has been read
         self.gone = asyncio.Event()  # `serve` is through: where it reads on, the client has left
 
     async def request(self) -> bytes:
@@ -31,13 +33,25 @@ class Peer:
         head = await self.reader.readuntil(b"\r\n\r\n")
         self.heads.append(head)
         length = next(
-            (int(line[15:]) for line in head.lower().split(b"\r\n") if line[:15] == b"content-length:"),
+            (
+                int(line[15:])
+                for line in head.lower().split(b"\r\n")
+                if line[:15] == b"content-length:"
+            ),
             0,
         )
-        return await self.reader.readexactly(length)
+        body = await self.reader.readexactly(length)
+        self.asked.set()
+        return body
 
     def say(self, data: bytes) -> None:
         self.writer.write(data)
+
+    async def say_and_be_heard(self, data: bytes) -> None:
+        """Say more than any buffer takes; returns when the client has read all but the last."""
+        assert len(data) > 16 << 20
+        self.writer.write(data)
+        await self.writer.drain()
 
     def slip(self, data: bytes) -> None:
         """Put bytes into the connection before the event loop gets another turn."""
@@ -51,15 +65,24 @@ class Peer:
             except BlockingIOError:
                 return b""
 
-    def close(self) -> None:
-        self.writer.close()
+    def untouched(self) -> bool:
+        """Whether the client has not written anything yet."""
+        return not (self.heads or self.reader._buffer or self.peek())
 
-    def reset(self) -> None:
+    async def close(self) -> None:
+        """End the connection; returns when the end has reached the client's socket."""
+        self.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+    async def reset(self) -> None:
         """End the connection with a reset instead of an orderly close."""
         os_socket = socket.socket(fileno=os.dup(self._socket().fileno()))
         os_socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os_socket.close()
         self.writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
 
     async def linger(self) -> None:
         """Keep the connection open, whatever else comes, until the client ends it."""
@@ -78,6 +101,7 @@ class RawServer:
 
     def __init__(self, serve: Serve, certificate: str | None = None) -> None:
         self.peers: list[Peer] = []
+        self._opened = asyncio.Condition()
         self._serve = serve
         self._tls: ssl.SSLContext | None = None
         if certificate is not None:
@@ -86,7 +110,9 @@ class RawServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> RawServer:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._tls, backlog=512)
+        self._server = await asyncio.start_server(
+            self._accept, "127.0.0.1", 0, ssl=self._tls, backlog=512
+        )
         self.port = self._server.sockets[0].getsockname()[1]
         scheme = "http" if self._tls is None else "https"
         self.url = f"{scheme}://localhost:{self.port}/v1/chat/completions"
@@ -100,6 +126,12 @@ class RawServer:
         for peer in self.peers:
             peer.writer.transport.abort()
 
+    async def peer(self, number: int) -> Peer:
+        """Wait for the connection of this number, from 0."""
+        async with self._opened:
+            await self._opened.wait_for(lambda: len(self.peers) > number)
+        return self.peers[number]
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer, len(self.peers))
         self.peers.append(peer)
@@ -107,6 +139,8 @@ class RawServer:
         assert task is not None
         self._tasks.add(task)
         try:
+            async with self._opened:
+                self._opened.notify_all()
             await self._serve(peer)
         except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
             pass

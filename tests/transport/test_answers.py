@@ -9,10 +9,10 @@ import tracemalloc
 import zlib
 
 import pytest
-from transport.conftest import Run
-from transport.raw import Peer, RawServer, chunked, counted, echo, until_end, zipped
 
 from penstock.transport import Request, Response
+from transport.conftest import Run
+from transport.raw import Peer, RawServer, chunked, counted, echo, until_end, zipped
 
 CAP = 1 << 20
 
@@ -112,7 +112,9 @@ def test_informational_answers_are_passed_over(run: Run, client) -> None:
 
 def test_switching_protocols_is_refused(run: Run, client) -> None:
     async def main() -> None:
-        said = b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"
+        said = (
+            b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n\x81\x00"
+        )
         async with RawServer(saying(said)) as server, client() as it:
             assert (await it.failure(server)).kind == "malformed"
             await server.peers[0].gone.wait()
@@ -211,7 +213,9 @@ def test_a_chunk_that_breaks_off_while_its_body_is_read_is_a_failure(run: Run, c
         told = asyncio.Event()
         async with RawServer(serve) as server, client() as it:
             asking = asyncio.create_task(it.failure(server))
-            await asyncio.sleep(0.02)  # the client reads the body by then; either way it has to fail
+            await asyncio.sleep(
+                0.02
+            )  # the client reads the body by then; either way it has to fail
             told.set()
             assert (await asking).kind == "malformed"
             await server.peers[0].gone.wait()
@@ -248,9 +252,10 @@ def test_a_redirect_to_anywhere_is_a_failure(run: Run, client, location: bytes) 
 @pytest.mark.parametrize("framing", [counted, chunked, zipped])
 def test_a_body_may_be_as_large_as_the_cap(run: Run, client, framing) -> None:
     async def main() -> None:
-        async with RawServer(saying(framing(b"x" * CAP))) as server, client(
-            max_body_bytes=CAP
-        ) as it:
+        async with (
+            RawServer(saying(framing(b"x" * CAP))) as server,
+            client(max_body_bytes=CAP) as it,
+        ):
             assert len((await it.answer(server)).body) == CAP
 
     run(main)
@@ -261,9 +266,10 @@ def test_a_body_above_the_cap_is_a_failure_and_ends_its_connection(
     run: Run, client, framing
 ) -> None:
     async def main() -> None:
-        async with RawServer(saying(framing(b"x" * (CAP + 1)))) as server, client(
-            max_body_bytes=CAP
-        ) as it:
+        async with (
+            RawServer(saying(framing(b"x" * (CAP + 1)))) as server,
+            client(max_body_bytes=CAP) as it,
+        ):
             failure = await it.failure(server)
             assert (failure.kind, failure.sent) == ("too_large", True)
             assert failure.done_ns >= failure.sent_ns > 0

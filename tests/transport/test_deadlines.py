@@ -6,6 +6,7 @@ import asyncio
 import time
 
 import pytest
+
 from transport.conftest import Run
 from transport.raw import Peer, RawServer, counted, echo
 
@@ -37,12 +38,13 @@ def test_ready_is_awaited_with_a_connection_in_hand_and_nothing_written(run: Run
     run(main)
 
 
-@pytest.mark.parametrize("reused", [False, True])
+@pytest.mark.parametrize("certificate", [None, "localhost"])
 def test_a_request_is_written_in_the_step_in_which_ready_returns(
-    run: Run, client, reused: bool
+    run: Run, client, certificate, authority
 ) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
+        arrived: list[bytes] = []
 
         async def ready() -> None:
             opened = loop.create_future()
@@ -54,30 +56,15 @@ def test_a_request_is_written_in_the_step_in_which_ready_returns(
             loop.call_soon(look)  # runs right behind the step that `ready` returns in
 
         def look() -> None:
-            arrived.append(at.peek())
+            arrived.append(server.peers[0].peek())
+            server.peers[0].writer.transport.resume_reading()
 
-        arrived: list[bytes] = []
-        async with RawServer(echo) as server, client() as it:
-            if reused:
-                await it.answer(server)
-                at = server.peers[0]
-                at.writer.transport.pause_reading()
-                asking = asyncio.create_task(it.answer(server, ready=ready))
-            else:
-
-                async def slow() -> None:
-                    nonlocal at
-                    await until(lambda: server.peers)
-                    at = server.peers[0]
-                    at.writer.transport.pause_reading()
-                    await ready()
-
-                at = None
-                asking = asyncio.create_task(it.answer(server, ready=slow))
-            await until(lambda: arrived)
-            assert arrived[0].startswith(b"POST /v1/chat/completions HTTP/1.1\r\n")
-            at.writer.transport.resume_reading()
-            await asking
+        async with RawServer(echo, certificate) as server, client(ca_file=authority) as it:
+            await it.answer(server)
+            server.peers[0].writer.transport.pause_reading()
+            await it.answer(server, ready=ready)
+            assert len(arrived) == 1
+            assert arrived[0]
 
     run(main)
 

@@ -8,11 +8,11 @@ import socket
 
 import aiohttp
 import pytest
-from transport.conftest import Run
-from transport.raw import Peer, RawServer, counted, echo
 
 from penstock.errors import JobError
 from penstock.transport import Request, Response
+from transport.conftest import Run
+from transport.raw import Peer, RawServer, counted, echo
 
 
 def test_a_name_that_does_not_resolve_is_a_failure_until_it_does(

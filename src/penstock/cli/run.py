@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 import click
-import msgspec
 
 from penstock.cli.options import JobCommand, job_flags, job_of
 from penstock.errors import JobError
@@ -26,18 +25,11 @@ standard input. The same command resumes a run that was stopped, whatever stoppe
 
 def run(inputs: tuple[str, ...], **flags: Any) -> int:
     """Conduct the job, and show what it came to."""
-    from penstock.api import conduct
-    from penstock.observe.progress import progress_for
+    from penstock.api import show_run
 
     job = job_of(inputs, flags)
     confirm_fresh(job)
-    progress = progress_for(job.progress, sys.stderr)
-    command = shlex.join(["penstock", *sys.argv[1:]])
-    report = conduct(job, progress, stdin=sys.stdin.buffer, command=command)
-    progress.close(report)
-    if job.json:
-        click.echo(msgspec.json.encode(report))
-    return report.exit_code
+    return show_run(job, command=shlex.join(["penstock", *sys.argv[1:]]))
 
 
 def confirm_fresh(job: Job) -> None:

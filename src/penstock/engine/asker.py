@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
-from penstock._core import Classifier, Limiter, Slab, Verdict, monotonic_ns
+from penstock._core import Classifier, Limiter, Slab, monotonic_ns
+from penstock.engine.attempt import Attempt
 from penstock.engine.pacer import Pacer
 from penstock.engine.prediction import TokenPredictor
+from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H, request_cell
 from penstock.providers.provider import Answer, BadResponse, Provider, Refusal
 from penstock.providers.provider import Request as Ask
@@ -17,19 +17,6 @@ from penstock.transport.failure import Failure
 from penstock.transport.transport import Request, Response, Transport
 
 OK = 200
-
-
-class Attempt(msgspec.Struct):
-    """What one HTTP request came to."""
-
-    verdict: Verdict
-    status: int  # the HTTP status; 0 where there was none
-    alone: bool  # nothing else of this worker was in flight when it was sent
-    answer: Answer | None = None
-    refusal: Refusal | None = None
-    body: bytes | None = None
-    request_id: str | None = None
-    latency_seconds: float | None = None
 
 
 class Asker:
@@ -50,15 +37,17 @@ class Asker:
         self._limiter = limiter
         self._slab = slab
         self._base_url = base_url.rstrip("/")
+        self._redactor = Redactor(())
         self._classifier = Classifier(provider.rules)
         self._predictor = TokenPredictor()
         self._headers: Mapping[str, str] = {}
         self.in_flight = 0
         self.waiting = 0  # for a ticket
 
-    def use_headers(self, headers: Mapping[str, str]) -> None:
-        """Send these with every request from now on."""
+    def use_headers(self, headers: Mapping[str, str], redactor: Redactor) -> None:
+        """Send these with every request from now on, and hide what they hold."""
         self._headers = headers
+        self._redactor = redactor
 
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
@@ -87,30 +76,33 @@ class Asker:
 
     def _judge(self, ask: Ask, response: Response, alone: bool) -> Attempt:
         """The verdict on a response: decided by its status, and by its body's code and type."""
-        answer: Answer | None = None
-        status = response.status
-        if status == OK:
-            try:
-                said = self._provider.answer(ask.path, response.body)
-            except BadResponse as error:
-                said, status = Refusal(message=str(error)), BAD_RESPONSE
-            if isinstance(said, Answer):
-                answer, refusal = said, None
-            else:
-                refusal = said
-                status = ERROR_IN_200 if status == OK else status
-        else:
-            refusal = self._provider.refusal(status, response.headers, response.body)
+        # Servers echo keys; before anything is cut out of the body, for a part of a key is one too.
+        body = self._redactor.body(response.body)
+        status, said = self._read(ask, response, body)
+        answer, refusal = (said, None) if isinstance(said, Answer) else (None, said)
         code, kind = (refusal.code, refusal.type) if refusal else (None, None)
+        request_id = self._provider.request_id(response.headers)
         return Attempt(
             self._classifier.classify(status, code, kind),
             response.status,
             alone,
             answer,
             refusal,
-            response.body,
-            self._provider.request_id(response.headers),
+            body,
+            request_id and self._redactor.text(request_id),
         )
+
+    def _read(self, ask: Ask, response: Response, body: bytes) -> tuple[int, Answer | Refusal]:
+        """What a response says, and the number by which the verdict table knows it."""
+        if not 200 <= response.status < 300:
+            refusal = self._provider.refusal(response.status, response.headers, body)
+            refusal.message = self._redactor.text(refusal.message)  # it may quote a header
+            return response.status, refusal
+        try:
+            said = self._provider.answer(ask.path, body)
+        except BadResponse as error:
+            return BAD_RESPONSE, Refusal(message=str(error))
+        return (OK if isinstance(said, Answer) else ERROR_IN_200), said
 
     def _settle(self, ask: Ask, sending: Sending, attempt: Attempt) -> None:
         """Correct what the ticket charged: to the usage, or for a failure to what was sent."""

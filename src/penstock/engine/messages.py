@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from penstock.engine.region import Layout
-from penstock.job import Job
-from penstock.engine.results import KeepResponse
+from penstock.job import Job, KeepResponse
 from penstock.ledger.written import Written
 
 

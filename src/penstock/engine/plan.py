@@ -9,8 +9,7 @@ import msgspec
 from penstock.engine.books import Books
 from penstock.engine.credentials import Secret
 from penstock.engine.limits import Bucket
-from penstock.engine.results import KeepResponse
-from penstock.job import Job
+from penstock.job import Job, KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.rows import RowSet
 from penstock.sources.shard import Shard

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
-from penstock.engine.asker import Attempt
+from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
+from penstock.job import KeepResponse
 from penstock.record import FAILED, SUCCEEDED, Record, Result
-
-KeepResponse = Literal["failed", "always", "never"]
 
 
 def result_of(

@@ -42,15 +42,19 @@ def decide(
     wait_seconds: float | None,
     throttles: int,
     exceeds_limit: bool,
+    names_model: bool,
     chance: float,
 ) -> Decision:
     """What follows from a verdict.
 
     `attempts` counts this one too; `throttles` is how often this record was throttled in a row;
-    `wait_seconds` is what the provider asked for; `chance` is uniform in [0, 1).
+    `wait_seconds` is what the provider asked for; `chance` is uniform in [0, 1). A record that
+    `names_model` brought its own model, so that an unknown one is its own fault and nobody else's.
     """
     kind, error_class = verdict.kind, verdict.error_class
     if kind in ("succeeded", "rejected"):
+        return Decision(FINISH, error_class=error_class)
+    if kind == "fatal" and names_model and error_class == "model":
         return Decision(FINISH, error_class=error_class)
     if kind == "fatal":
         return Decision(STOP, counts=False, error_class=error_class)

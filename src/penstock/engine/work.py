@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from penstock._core import Limiter, Slab, monotonic_ns
 from penstock.engine import retry
-from penstock.engine.asker import Asker, Attempt
+from penstock.engine.asker import Asker
+from penstock.engine.attempt import Attempt
 from penstock.engine.clock import wall_us
 from penstock.engine.committer import Committer
 from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
-from penstock.engine.results import KeepResponse, dead_letter, result_of
+from penstock.engine.results import dead_letter, result_of
+from penstock.job import KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, clear_started, mark_started, retry_cell
 from penstock.providers.provider import Provider, UnrenderableRecord
@@ -283,6 +285,7 @@ class Work:
             wait_seconds=wait,
             throttles=pending.throttles,
             exceeds_limit=throttled and self._exceeds_limit(pending, attempt),
+            names_model=pending.record.batch is not None,
             chance=random.random(),
         )
         if decision.action == retry.FINISH:
@@ -332,6 +335,8 @@ class Work:
     def _exceeds_limit(self, pending: Pending, attempt: Attempt) -> bool:
         """Whether the record is larger than the limit: then it pauses nothing, and ends."""
         if not self._token_limit or not attempt.alone or pending.request is None:
+            return False
+        if attempt.verdict.error_class != "rate_limit":
             return False
         if pending.request.input_tokens <= self._token_limit:
             return False

@@ -20,7 +20,8 @@ import uvloop
 
 from penstock._core import monotonic_ns
 from penstock.engine import credentials
-from penstock.engine.asker import Asker, Attempt
+from penstock.engine.asker import Asker
+from penstock.engine.attempt import Attempt
 from penstock.engine.channel import Channel
 from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
@@ -48,6 +49,7 @@ from penstock.ledger.mark import ShardMark
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
 from penstock.observe.bottleneck import Hold, slot_time
+from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H
 from penstock.providers.provider import provider_for
 from penstock.record import Record
@@ -138,7 +140,9 @@ class Worker:
 
     def _use_key(self) -> None:
         key = self._key.reveal() if self._key else None
-        self._asker.use_headers({**self._provider.headers(key), **self._extra_headers})
+        headers = {**self._provider.headers(key), **self._extra_headers}
+        hidden = credentials.secrets_of(self._key, self._job, self._extra_headers)
+        self._asker.use_headers(headers, Redactor(hidden))
 
     def _refresh_key(self) -> bool:
         """Read the key file again; True where it holds another key by now."""

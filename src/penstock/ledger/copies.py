@@ -8,14 +8,16 @@ by those who merge them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.run_directory import RunDirectory
-from penstock.ledger.segment_reader import SegmentReader, read_batch
+from penstock.ledger.segment_reader import SegmentReader, VerifiedBatch, read_batch
 
 
 class Batch(NamedTuple):
@@ -31,19 +33,43 @@ class Batch(NamedTuple):
     size_bytes: int
 
 
+class SegmentState(msgspec.Struct, frozen=True):
+    """A segment as it was found."""
+
+    name: str
+    size_bytes: int
+    verified_bytes: int
+    batches: int
+    is_torn: bool  # it has no end, or bytes in it do not verify
+
+
 class Copies:
     """All verified copies of rows, on a live run or a finished one; nothing is changed.
 
-    Raises LedgerError where the disk can't be read.
+    `seen` is shown every verified batch. Raises LedgerError where the disk can't be read.
     """
 
-    def __init__(self, run_dir: RunDirectory, run_id: str) -> None:
+    def __init__(
+        self,
+        run_dir: RunDirectory,
+        run_id: str,
+        seen: Callable[[VerifiedBatch], None] = lambda batch: None,
+    ) -> None:
         self.run_dir = run_dir
         self.run_id = run_id
+        self.segments: list[SegmentState] = []
         self.batches: list[Batch] = []
         self.shards: dict[int, ShardMark] = {}  # by first row: those of which a result is there
-        for name in run_dir.segment_sizes():
-            self._add(SegmentReader(run_dir.segment_path(name), run_id))
+        for name, size_bytes in run_dir.segment_sizes().items():
+            reader = SegmentReader(run_dir.segment_path(name), run_id)
+            for found in reader:
+                self._add(name, found)
+                seen(found)
+            self.segments.append(
+                SegmentState(
+                    str(name), size_bytes, reader.verified_bytes, reader.batches, reader.is_torn
+                )
+            )
         self.batches.sort()
 
     @property
@@ -56,25 +82,24 @@ class Copies:
         path = self.run_dir.segment_path(batch.segment)
         return read_batch(path, self.run_id, batch.start_bytes, batch.number)
 
-    def _add(self, reader: SegmentReader) -> None:
-        for found in reader:
-            rows = pc.min_max(found.batch["row"]).as_py()
-            if rows["min"] is None:
-                continue
-            for shard in found.mark.shards:
-                self.shards[shard.first_row] = shard
-            self.batches.append(
-                Batch(
-                    rows["min"],
-                    rows["max"],
-                    reader.name,
-                    found.mark.batch,
-                    found.mark.generation,
-                    found.mark.rows,
-                    found.start_bytes,
-                    found.end_bytes - found.start_bytes,
-                )
+    def _add(self, name: SegmentName, found: VerifiedBatch) -> None:
+        span = pc.min_max(found.batch["row"]).as_py()
+        if span["min"] is None:
+            return
+        for shard in found.mark.shards:
+            self.shards[shard.first_row] = shard
+        self.batches.append(
+            Batch(
+                span["min"],
+                span["max"],
+                name,
+                found.mark.batch,
+                found.mark.generation,
+                found.mark.rows,
+                found.start_bytes,
+                found.end_bytes - found.start_bytes,
             )
+        )
 
 
 class Sweep:

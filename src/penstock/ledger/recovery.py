@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from penstock.errors import LedgerError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import Checkpoint, VerifiedLength, read_checkpoint
 from penstock.ledger.disk import Disk
@@ -49,7 +50,7 @@ class Recovered(NamedTuple):
     voided: str  # why the checkpoint was not used; empty if it was, or there was none
 
 
-class Voided(Exception):
+class Voided(LedgerError):
     """Raised when reading shows that the checkpoint does not hold after all."""
 
 
@@ -121,26 +122,33 @@ def look(run_dir: RunDirectory, run_id: str, disk: Disk | None) -> Recovered:
     """`recover` with a disk, `survey` without one."""
     generations = read_generations(run_dir, run_id)
     again = asked_again(generations)
-    checkpoint = read_checkpoint(run_dir, run_id)
-    made = plan(checkpoint, run_dir.segment_sizes(), again)
+    made = plan(read_checkpoint(run_dir, run_id), run_dir.segment_sizes(), again)
+    torn: list[SegmentName] = []
     try:
-        return follow(made, generations, again, run_dir, run_id, disk)
+        account = follow(made, again, torn, run_dir, run_id, disk)
     except Voided as reason:
-        made = plan(None, run_dir.segment_sizes(), again)._replace(voided=str(reason))
-        return follow(made, generations, again, run_dir, run_id, disk)
+        made = plan(None, run_dir.segment_sizes(), again)._replace(voided=reason.what)
+        account = follow(made, again, torn, run_dir, run_id, disk)
+    return Recovered(
+        account,
+        cursor=made.checkpoint.cursor if made.checkpoint else None,
+        generations=generations,
+        torn=torn,
+        sealed=torn if disk is not None else [],
+        voided=made.voided,
+    )
 
 
 def follow(
     made: Plan,
-    generations: list[Generation],
     again: RowSet,
+    torn: list[SegmentName],
     run_dir: RunDirectory,
     run_id: str,
     disk: Disk | None,
-) -> Recovered:
-    """Read as planned. Raises Voided if what is read contradicts the checkpoint."""
+) -> Account:
+    """Read as planned, and seal what is torn. Raises Voided if that contradicts the checkpoint."""
     account = Account.of(made.checkpoint) if made.checkpoint else Account(again)
-    torn: list[SegmentName] = []
     for name, start in made.reads.items():
         path = run_dir.segment_path(name)
         if disk is not None:
@@ -149,14 +157,13 @@ def follow(
         for found in segment:
             account.add(told_of(found), lambda one: reread(run_dir, run_id, one))
         if segment.is_torn or is_abandoned(path):
-            torn.append(name)
+            if name not in torn:
+                torn.append(name)
             if disk is not None and seal(disk, path, run_id) < segment.batches:
                 raise Voided(f"segment {name} has lost batches that had verified")
     if made.checkpoint and account.duplicates:
         raise Voided("rows were bought twice, so that copies have to be compared")
-    cursor = made.checkpoint.cursor if made.checkpoint else None
-    sealed = torn if disk is not None else []
-    return Recovered(account, cursor, generations, torn, sealed, made.voided)
+    return account
 
 
 def reader(path: Path, run_id: str, start: VerifiedLength) -> SegmentReader:

@@ -46,7 +46,11 @@ def rows_in(run_dir: Path) -> int:
 def figures(run_dir: Path) -> Figures:
     """What the rows of a run that are done came to: the copies that count, and only those."""
     directory = RunDirectory(run_dir)
-    copies = Copies(directory, directory.manifest().run_id)
+    return figures_of(Copies(directory, directory.manifest().run_id))
+
+
+def figures_of(copies: Copies) -> Figures:
+    """What the copies that count come to."""
     sums = Figures()
     for merged in Merge(copies).ranges(copies.end):
         sums.add(merged.results)

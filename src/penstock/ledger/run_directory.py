@@ -211,7 +211,7 @@ def shown(values: Mapping[str, Any], key: str, other: Mapping[str, Any]) -> str:
 
 def public_job(job: msgspec.Struct) -> dict[str, Any]:
     """A job for the manifest; header values go unless they only name an environment variable."""
-    options: dict[str, Any] = msgspec.to_builtins(job)
+    options: dict[str, Any] = plain(job)
     headers = options.get("header") or {}
     options["header"] = {
         name: value if value.startswith("env:") else "***" for name, value in headers.items()

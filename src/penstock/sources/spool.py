@@ -1,195 +1,136 @@
 """Standard input, kept in the run directory, for it can be read once only.
 
-The spool is a zstd file of many frames. Each is a block of the input, compressed by itself, and
-before it stands a skippable frame, which every zstd reader passes over, with the block's sizes and
-checksum: so a block can be verified, a torn one cut off, and decompression begin at any. A last
-skippable frame with sizes of zero says that the input ended here.
-
-A block is synced before it can be read, so that no row is leased that a power loss could take back;
-and before the next is written, so that only the last one can be torn.
+A block is synced before it can be read, so that no row is leased that a power loss could take back.
 
 What stdin gives when a run is resumed must begin with what is spooled: it is read against that, and
-then on. A stdin that gives nothing is enough for a spool that is whole.
+then on. It may go on after its end, too: Ctrl-C ends `cat rows | penstock run -` on both sides of the
+pipe, which looks like the input's end. Blocks therefore hold whole lines where they can, and what was
+left of a last line is taken back when the rest of it comes. A stdin that gives nothing is enough for
+a spool that once came to the input's end.
 """
 
 from __future__ import annotations
 
-import os
-import struct
 import threading
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import msgspec
-import pyarrow as pa
-import xxhash
-
 from penstock.errors import InputError, LedgerError
 from penstock.sources.bytesource import Restarts
+from penstock.sources.spool_file import SpoolFile
+from penstock.sources.stdin import STDIN_NAME, Stdin
 
 BLOCK_BYTES: Final = 256 << 10
-STDIN_NAME: Final = "standard input"
-
-_MAGIC: Final = 0x184D2A5E  # a skippable frame (RFC 8878, 3.1.2)
-_HEAD: Final = struct.Struct("<IIIIQ")  # magic, length of the rest, sizes packed and raw, xxh3
+SPOOL_NAME: Final = "stdin.jsonl.zst"
 
 _AGAIN = "Pass the same input again, from its beginning; or begin anew with --fresh."
 
 
-class Block(msgspec.Struct, frozen=True):
-    """One block of the spool."""
-
-    data: bytes
-    end: int  # the byte of the file after it
-
-
 class Spool:
-    """One spooled input. Without `stdin` it is only read, as far as it goes.
+    """One spooled input. Without `stream` it is only read, as far as it goes.
 
     Threads may read it at once; the one that comes to its end fetches the next block for all.
-    Raises InputError where `stdin` is not what is spooled, LedgerError where the disk fails.
+    Raises InputError where `stream` is not what is spooled, LedgerError where the disk fails.
     """
 
-    def __init__(self, path: Path, stdin: BinaryIO | None = None) -> None:
-        self.path = path
-        self._stdin = stdin
+    def __init__(self, path: Path, stream: BinaryIO | None = None) -> None:
+        self._file = SpoolFile(path, writable=stream is not None)
         self._lock = threading.Lock()
-        self._codec = pa.Codec("zstd", compression_level=1)
-        self._file = os.open(path, os.O_RDONLY if stdin is None else os.O_RDWR | os.O_CREAT, 0o644)
-        self.end = 0  # of the last block that is whole
-        self.complete = False
-        self._scan()
-        if stdin is not None:
-            self._prepare(stdin)
+        self._stdin = None if stream is None else Stdin(stream)
+        if self._stdin is not None:
+            self._follow(self._stdin)
 
-    def read(self, position: int) -> Block | None:
-        """The block at `position`, waited for if it has to come yet; None at the input's end."""
-        if position >= self.end:
+    @property
+    def complete(self) -> bool:
+        """Whether it has come to the input's end."""
+        return self._file.ends_with_mark
+
+    @property
+    def cuts(self) -> tuple[int, ...]:
+        """How many bytes the input had each time that it ended: shards end there in any case."""
+        return tuple(self._file.marks)
+
+    def read(self, position: int) -> tuple[bytes, int] | None:
+        """The block at `position` and where the next begins; None at the input's end.
+
+        Waits for stdin to give it. A mark of the input's end is an empty block.
+        """
+        if position >= self._file.end:
             with self._lock:
-                while position >= self.end and self._stdin is not None and not self.complete:
+                while position >= self._file.end and self._stdin is not None and not self.complete:
                     self._extend(self._stdin)
-        return self._block(position) if position < self.end else None
+        return self._file.block(position) if position < self._file.end else None
 
     def close(self) -> None:
-        """Closes the file."""
-        os.close(self._file)
+        """Ends a wait for stdin in another thread, which raises InputError there."""
+        if self._stdin is not None:
+            self._stdin.give_up()
 
-    def _scan(self) -> None:
-        """Finds the last whole block."""
-        last = None
-        while (head := self._head(self.end)) is not None:
-            packed, raw, _ = head
-            if not raw:
-                self.complete = True
-                break
-            last = self.end
-            self.end += _HEAD.size + packed
-        if last is not None and not self.complete and self._verified(last) is None:
-            self.end = last
-
-    def _head(self, position: int) -> tuple[int, int, int] | None:
-        """Packed size, raw size and checksum of the block at `position`; None if it isn't whole."""
-        head = os.pread(self._file, _HEAD.size, position)
-        if len(head) < _HEAD.size:
-            return None
-        magic, length, packed, raw, checksum = _HEAD.unpack(head)
-        if magic != _MAGIC or length != _HEAD.size - 8:
-            return None
-        if position + _HEAD.size + packed > os.fstat(self._file).st_size:
-            return None
-        return packed, raw, checksum
-
-    def _verified(self, position: int) -> Block | None:
-        """The block at `position`, unless its checksum says that it is damaged."""
-        head = self._head(position)
-        if head is None:
-            return None
-        packed, raw, checksum = head
-        start = position + _HEAD.size
-        try:
-            data = self._codec.decompress(os.pread(self._file, packed, start), raw, asbytes=True)
-        except OSError:
-            return None
-        return Block(data, start + packed) if xxhash.xxh3_64_intdigest(data) == checksum else None
-
-    def _block(self, position: int) -> Block:
-        block = self._verified(position)
-        if block is None:
-            raise LedgerError(
-                f"{self.path}: the block at byte {position:,} is damaged",
-                "The disk may be failing; a copy of the run directory may have it whole.",
-            )
-        return block
-
-    def _prepare(self, stdin: BinaryIO) -> None:
-        """Makes the file ready to be written on, and reads stdin up to where it ends."""
-        if not self.complete:
-            os.ftruncate(self._file, self.end)
-        sync_folder(self.path.parent)
-        sync_folder(self.path.parent.parent)
-        position = 0
-        while position < self.end:
-            block = self._block(position)
-            given = read_fully(stdin, len(block.data)) if not stdin.isatty() else b""
-            if not given and position == 0 and self.complete:
+    def _follow(self, stdin: Stdin) -> None:
+        """Reads stdin up to where the spool ends, and checks that it is the same."""
+        position = raw = 0
+        line = (0, 0, b"")  # the last line that has no newline yet: where it begins, its bytes
+        while position < self._file.end:
+            data, following = self._file.block(position)
+            given = stdin.read(len(data))
+            if data and not given and raw == 0 and self.complete:
                 return
-            if given != block.data:
+            if given != data:
                 raise InputError(f"{STDIN_NAME}: is not what this run began with", _AGAIN)
-            position = block.end
-        if self.complete and not stdin.isatty() and stdin.read(1):
-            raise InputError(f"{STDIN_NAME}: goes on after where this run's input ended", _AGAIN)
+            position = following
+            raw += len(data)
+            if data.endswith(b"\n"):
+                line = (position, raw, b"")
+            else:
+                line = (line[0], line[1], line[2] + data)
+        if self.complete:
+            self._go_on(stdin, *line)
 
-    def _extend(self, stdin: BinaryIO) -> None:
-        """Appends the next block of stdin, or the mark of its end, and syncs it."""
-        data = read_fully(stdin, BLOCK_BYTES)
-        packed = self._codec.compress(data, asbytes=True) if data else b""
-        head = _HEAD.pack(
-            _MAGIC, _HEAD.size - 8, len(packed), len(data), xxhash.xxh3_64_intdigest(data)
-        )
+    def _go_on(self, stdin: Stdin, position: int, raw: int, line: bytes) -> None:
+        """Goes on after what looked like the end, if stdin does; `line` had no newline there."""
+        more = stdin.read(1)
+        if not more:
+            return
+        stdin.push_back(more)
+        if line and more != b"\n":
+            stdin.push_back(line)
+            self._file.take_back(position, raw)
+        self._file.ends_with_mark = False
+
+    def _extend(self, stdin: Stdin) -> None:
+        """Appends the next block of stdin, or a mark at its end."""
+        data = stdin.read(BLOCK_BYTES)
+        whole_lines = data.rfind(b"\n") + 1
+        if whole_lines:
+            stdin.push_back(data[whole_lines:])
+            data = data[:whole_lines]
         try:
-            write_fully(self._file, head + packed, self.end)
-            os.fsync(self._file)
-        except OSError as error:
+            self._file.append(data)
+        except LedgerError:
             self._stdin = None  # a failed fsync can't be made good by another
-            raise LedgerError(
-                f"{self.path}: {error.strerror}",
-                "Make room, or mend the disk, then run the same command.",
-            ) from None
-        if data:
-            self.end += _HEAD.size + len(packed)
-        else:
-            self.complete = True
-
-
-def open_spool(folder: Path | None, stdin: BinaryIO | None) -> Spool:
-    """The spool of standard input in `folder`. Raises InputError where there is none to read."""
-    if folder is None:
-        raise InputError(f"{STDIN_NAME}: can be read in a run only", "Name a file instead.")
-    path = folder / "stdin.jsonl.zst"
-    if stdin is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    elif not path.exists():
-        raise InputError(f"{STDIN_NAME}: is not in {folder}", "Run the command that spools it.")
-    return Spool(path, stdin)
+            raise
 
 
 class SpoolSource:
-    """The bytes of a spool, from a restart point on."""
+    """The bytes of a spool, from a restart point on, up to `end`."""
 
-    def __init__(self, spool: Spool, restart: tuple[int, int]) -> None:
+    def __init__(self, spool: Spool, restart: tuple[int, int], end: int | None) -> None:
         self._spool = spool
         self._restarts = Restarts(restart)
         self._position, self._offset = restart
+        self._end = end
         self._ready = memoryview(b"")
 
     def read(self, size: int, /) -> bytes:
-        if not self._ready:
+        if self._end is not None:
+            size = min(size, self._end - self._offset)
+        while not self._ready and size > 0:
             block = self._spool.read(self._position)
             if block is None:
                 return b""
             self._restarts.add(self._position, self._offset)
-            self._position = block.end
-            self._ready = memoryview(block.data)
+            self._ready = memoryview(block[0])
+            self._position = block[1]
         given = bytes(self._ready[:size])
         self._ready = self._ready[size:]
         self._offset += len(given)
@@ -202,30 +143,13 @@ class SpoolSource:
         """Nothing: the spool stays open for others."""
 
 
-def read_fully(stdin: BinaryIO, size: int) -> bytes:
-    """The next `size` bytes, fewer at the end only. Raises InputError."""
-    data = b""
-    try:
-        while len(data) < size and (more := stdin.read(size - len(data))):
-            data += more
-    except OSError as error:
-        raise InputError(f"{STDIN_NAME}: {error.strerror}", _AGAIN) from None
-    return data
-
-
-def write_fully(file: int, data: bytes, position: int) -> None:
-    """Writes all of `data` at `position`. Raises OSError."""
-    left = memoryview(data)
-    while left:
-        written = os.pwrite(file, left, position)
-        left = left[written:]
-        position += written
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a power loss."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+def open_spool(folder: Path | None, stream: BinaryIO | None) -> Spool:
+    """The spool of standard input in `folder`. Raises InputError where there is none to read."""
+    if folder is None:
+        raise InputError(f"{STDIN_NAME}: can be read in a run only", "Name a file instead.")
+    path = folder / SPOOL_NAME
+    if stream is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise InputError(f"{STDIN_NAME}: is not in {folder}", "Run the command that spools it.")
+    return Spool(path, stream)

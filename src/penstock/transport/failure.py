@@ -101,7 +101,7 @@ def _os_words(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError):
-        return error.reason or "TLS handshake failed"
+        return getattr(error, "reason", None) or "TLS handshake failed"
     if isinstance(error, socket.gaierror):
         return error.strerror or "name resolution failed"
     return os.strerror(error.errno) if error.errno else type(error).__name__

@@ -1,0 +1,71 @@
+"""`penstock redo`: ask again for rows that ended as dead letters."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from penstock.cli.options import JobCommand, given, job_flags
+
+HELP = """Ask again for rows that ended as dead letters, and export anew.
+
+Options given here hold for this redo alone: another prompt, model or --param for its requests, other
+limits. An interrupted redo is resumed by the same command.
+
+\b
+    penstock redo answers.parquet.run --only timeout,server_error --timeout 900
+"""
+
+NOT_HERE = {"output", "run_dir", "fresh", "yes", "id", "keep", "prefix", "limit", "overwrite"}
+
+
+def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
+    """Begin the redo, then run it."""
+    from penstock.api import show_run
+    from penstock.engine.redo import begin
+    from penstock.ledger.rows import RowSet
+
+    numbers = None
+    if rows is not None:
+        numbers = RowSet()
+        for row in read_rows(Path(rows)):
+            numbers.add(row)
+    classes = [name.strip() for name in (only or "").split(",") if name.strip()]
+    job, redo = begin(Path(run_dir), only=classes, rows=numbers, changes=given(flags))
+    click.echo(f"redo {redo.number}: {len(redo.rows)} rows are asked again", err=True)
+    job = msgspec.structs.replace(job, run_dir=run_dir)
+    return show_run(job, command=shlex.join(["penstock", *sys.argv[1:]]))
+
+
+def read_rows(path: Path) -> list[int]:
+    """The row numbers in a file, one a line. Raises UsageError."""
+    from penstock.errors import UsageError
+
+    try:
+        lines = path.read_text(encoding="utf-8").split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--rows {path}: {error}", "Name a file of row numbers.") from None
+    bad = next((line for line in lines if not line.isdecimal()), None)
+    if bad is not None:
+        raise UsageError(f"--rows {path}: {bad!r} is no row number", "Write one number a line.")
+    return [int(line) for line in lines]
+
+
+command = JobCommand(
+    "redo",
+    callback=redo,
+    params=[
+        click.Argument(["run_dir"]),
+        click.Option(
+            ["--only"], metavar="CLASS,...", help="Only dead letters of these error classes."
+        ),
+        click.Option(["--rows"], metavar="FILE", help="Only the rows whose numbers FILE lists."),
+        *job_flags(lambda one: one.name not in NOT_HERE)[1:],
+    ],
+    help=HELP,
+)

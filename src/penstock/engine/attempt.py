@@ -1,0 +1,21 @@
+"""What one HTTP request came to."""
+
+from __future__ import annotations
+
+import msgspec
+
+from penstock._core import Verdict
+from penstock.providers.provider import Answer, Refusal
+
+
+class Attempt(msgspec.Struct):
+    """An attempt that ended, and how it was judged."""
+
+    verdict: Verdict
+    status: int  # the HTTP status; 0 where there was none
+    alone: bool  # nothing else of this worker was in flight when it was sent
+    answer: Answer | None = None
+    refusal: Refusal | None = None
+    body: bytes | None = None
+    request_id: str | None = None
+    latency_seconds: float | None = None

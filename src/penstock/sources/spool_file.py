@@ -1,0 +1,143 @@
+"""The spool's file: a zstd file of many frames, to which blocks are appended and synced.
+
+Each frame is a block of the input, compressed by itself. Before it stands a skippable frame, which
+every zstd reader passes over, with the block's sizes and checksum: so a block can be verified, a torn
+one cut off, and decompression begin at any. A mark, a skippable frame with sizes of zero, says that
+the input ended there, whether or not it went on later.
+
+A block is synced before the next is written, so that only the last one can be torn.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+import xxhash
+
+from penstock.errors import LedgerError
+
+_MAGIC: Final = 0x184D2A5E  # a skippable frame (RFC 8878, 3.1.2)
+_HEAD: Final = struct.Struct("<IIIIQ")  # magic, length of the rest, sizes packed and raw, xxh3
+_REST_BYTES: Final = _HEAD.size - 8
+
+
+class Head(msgspec.Struct, frozen=True):
+    """What stands before a block, or is a mark."""
+
+    packed: int  # bytes in the file
+    raw: int  # bytes of the input; 0 for a mark
+    checksum: int  # xxh3 of those
+    end: int  # the byte of the file after the block
+
+
+class SpoolFile:
+    """A spool's file, up to its last whole block. Raises LedgerError where the disk fails."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        self.path = path
+        self.end = 0  # the byte of the file after what is whole
+        self.raw_end = 0  # bytes of the input up to there
+        self.marks: list[int] = []  # bytes of the input before each mark
+        self.ends_with_mark = False
+        self._codec = pa.Codec("zstd", compression_level=1)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o644)
+        self._scan()
+        if writable:
+            os.ftruncate(self._file, self.end)
+            sync_folder(path.parent)
+            sync_folder(path.parent.parent)
+
+    def __del__(self) -> None:
+        os.close(self._file)
+
+    def block(self, position: int) -> tuple[bytes, int]:
+        """The block at `position`, empty for a mark, and where the next one begins."""
+        head = self._head(position, self.end)
+        data = None if head is None else self._data(position, head)
+        if head is None or data is None:
+            raise LedgerError(
+                f"{self.path}: the block at byte {position:,} is damaged",
+                "The disk may be failing; a copy of the run directory may have it whole.",
+            )
+        return data, head.end
+
+    def append(self, data: bytes) -> None:
+        """Writes a block, or for no data a mark, at the end, and syncs it."""
+        packed = self._codec.compress(data, asbytes=True) if data else b""
+        checksum = xxhash.xxh3_64_intdigest(data) if data else 0
+        head = _HEAD.pack(_MAGIC, _REST_BYTES, len(packed), len(data), checksum)
+        end = self.end + len(head) + len(packed)
+        try:
+            write_fully(self._file, head + packed, self.end)
+            os.ftruncate(self._file, end)
+            os.fsync(self._file)
+        except OSError as error:
+            raise LedgerError(
+                f"{self.path}: {error.strerror}", "Make room, then run the same command."
+            ) from None
+        self._count(Head(len(packed), len(data), checksum, end))
+
+    def take_back(self, position: int, raw: int) -> None:
+        """Puts a mark in place of the blocks from `position`, where `raw` bytes are before it."""
+        self.end, self.raw_end = position, raw
+        self.marks = [mark for mark in self.marks if mark <= raw]
+        self.append(b"")
+
+    def _scan(self) -> None:
+        """Finds the last block or mark that is whole."""
+        size = os.fstat(self._file).st_size
+        while (head := self._head(self.end, size)) is not None:
+            if head.end == size and self._data(self.end, head) is None:
+                break
+            self._count(head)
+
+    def _count(self, head: Head) -> None:
+        self.ends_with_mark = not head.raw
+        if self.ends_with_mark:
+            self.marks.append(self.raw_end)
+        self.raw_end += head.raw
+        self.end = head.end
+
+    def _head(self, position: int, size: int) -> Head | None:
+        """The head at `position` in a file of `size` bytes; None if its block isn't all there."""
+        data = os.pread(self._file, _HEAD.size, position)
+        if len(data) < _HEAD.size:
+            return None
+        magic, rest, packed, raw, checksum = _HEAD.unpack(data)
+        end = position + _HEAD.size + packed
+        whole = magic == _MAGIC and rest == _REST_BYTES and end <= size
+        return Head(packed, raw, checksum, end) if whole else None
+
+    def _data(self, position: int, head: Head) -> bytes | None:
+        """What a block holds; None if its checksum says that it is damaged."""
+        if not head.raw:
+            return b""
+        packed = os.pread(self._file, head.packed, position + _HEAD.size)
+        try:
+            data: bytes = self._codec.decompress(packed, head.raw, asbytes=True)
+        except OSError:
+            return None
+        return data if xxhash.xxh3_64_intdigest(data) == head.checksum else None
+
+
+def write_fully(file: int, data: bytes, position: int) -> None:
+    """Writes all of `data` at `position`. Raises OSError."""
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(file, left, position)
+        left = left[written:]
+        position += written
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder survive a power loss."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
