@@ -10,7 +10,8 @@ from setuptools import Extension, setup
 
 sanitize = os.environ.get("PENSTOCK_SANITIZE") == "1"
 flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
-checks = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g", "-O1"]
+# Python's own flags have -fwrapv, under which an overflow would not be one.
+checks = ["-fsanitize=address,undefined", "-fno-wrapv", "-fno-omit-frame-pointer", "-g", "-O1"]
 
 core = Extension(
     "penstock._core",
@@ -21,10 +22,16 @@ core = Extension(
     extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
 )
 
-setup(ext_modules=cythonize([core], build_dir="build/cython", compiler_directives={
-    "language_level": 3,
-    "boundscheck": False,
-    "wraparound": False,
-    "cdivision": True,
-    "embedsignature": True,
-}))
+setup(
+    ext_modules=cythonize(
+        [core],
+        build_dir="build/cython",
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "embedsignature": True,
+        },
+    )
+)

@@ -1,8 +1,8 @@
 /* The few atomic operations that the core needs, as C11 atomics in static inlines.
  *
- * Why C and not Cython: memory order is the whole point, and Cython has no word for it. Why no lock: a
- * process that is killed while it holds one would wedge all others, and everything that Penstock
- * shares fits in single 64-bit words.
+ * Why C and not Cython: memory order is the whole point, and Cython has no word for it. Why no
+ * lock: a process that is killed while it holds one would wedge all others, and everything that
+ * Penstock shares fits in single 64-bit words.
  *
  * Each name says its order:
  *   relaxed   the word stands alone: a counter, a cell of a histogram; it only must not tear.

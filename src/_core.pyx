@@ -29,17 +29,17 @@ bucket it so costs T - tau of idleness besides its T: the ceiling should cover t
 
 Several buckets. A ticket waits for the slowest of its buckets, and each bucket is charged as of the
 moment when the ticket is due, not of the moment of asking: otherwise a quick bucket would count it
-up to a horizon before it is sent, and the promise would break there. Nothing is lost by that: once a
-ticket waits in a bucket, every later one waits there at least as long. The slowest bucket is charged
-first; if it has moved, nothing was taken and the look begins anew. If another bucket has moved so
-far that the ticket would be due later, what was taken stays taken: giving it back exactly is
-impossible once others have built on it, and a lost ticket only costs some rate, about once in the
-time that a reservation takes divided by the time between two of them.
+up to a horizon before it is sent, and the promise would break there. Nothing is lost by that: once
+a ticket waits in a bucket, each later one that costs something there waits at least as long. The
+slowest bucket is charged first; if it has moved, nothing was taken and the look begins anew. If
+another bucket has moved so far that the ticket would be due later, what was taken stays taken:
+giving it back exactly is impossible once others have built on it, and losing a ticket is rare: the
+other must come within the some 100 ns between the look and the charge.
 
-Refunds. A ticket charged c and found to have used less gives back R = cost_ns(c) - cost_ns(used),
-reduced by how far the dues of the bucket have moved on since the ticket's own. Let X be the TAT if
-the used cost had been charged at once. TAT is a maximum of sums "a due plus what was charged since",
-so it exceeds X by R, unless X has a later due in it, at most the newest one, and then by at least
+Refunds. A ticket charged c and found to have used less gives back R = T(c) - T(used), reduced by
+how far the dues of the bucket have moved on since the ticket's own. Let X be the TAT if the used
+cost had been charged at once. TAT is a maximum of sums "a due and what was charged since", so it
+exceeds X by R, unless X has a later due in it, at most the newest one, and then by at least
 R - (newest due - own due). So the refund never goes below X, and X keeps the promise for what was
 really used. The bucket keeps its newest due (the mark), which moves before TAT does.
 
@@ -53,6 +53,14 @@ and often repeated does not starve the bucket.
 
 TAT is read before the parameters and the mark, and pause and tune always change it, be it by 1 ns:
 who works with old parameters or an old mark then also works with an old TAT, and fails to swap it.
+
+The slabs
+=========
+
+Plain 64-bit cells. A cell has one writer, so that adding needs no locked instruction; relaxed
+atomics keep a reader in another process from seeing half a value. Histograms are log-linear: exact
+up to 127, then 64 buckets to an octave, so that the middle of a bucket is within 1/128 of all it
+holds, and two histograms are summed cell by cell.
 """
 
 cimport cython
@@ -127,6 +135,11 @@ cdef enum:
     TERMS_WORDS = 8
     BUCKET_WORDS = TERMS + 2 * TERMS_WORDS
     MAX_BUCKETS = 64
+    # What a bucket counts.
+    OF_REQUESTS = 0
+    OF_ALL_TOKENS = 1
+    OF_INPUT = 2
+    OF_OUTPUT = 3
     # The histogram.
     SUB_BUCKET_BITS = 6
     SUB_BUCKETS = 1 << SUB_BUCKET_BITS
@@ -142,10 +155,10 @@ cdef int64_t MAX_TIME = 1 << 60  # sums of a few of them still fit in 64 bits
 cdef int64_t MAX_VALUE = (<int64_t>1 << VALUE_BITS) - 1
 
 LINE_BYTES = LINE
-REQUESTS = 0
-TOTAL_TOKENS = 1
-INPUT_TOKENS = 2
-OUTPUT_TOKENS = 3
+REQUESTS = OF_REQUESTS
+TOTAL_TOKENS = OF_ALL_TOKENS
+INPUT_TOKENS = OF_INPUT
+OUTPUT_TOKENS = OF_OUTPUT
 PAUSED = THE_PAUSE
 HISTOGRAM_BUCKETS = BUCKETS
 HISTOGRAM_ERROR = 1.0 / (2 * SUB_BUCKETS)
@@ -193,6 +206,13 @@ cdef struct Terms:
     int64_t since_ns
 
 
+cdef struct Look:
+    int64_t version
+    int64_t time_ns
+    int64_t lead_ns  # how long after TAT the ticket is due; negative within the burst
+    bint refundable
+
+
 cdef inline int64_t cost_ns(const Terms *terms, int64_t cost) noexcept nogil:
     return multiply_divide_up(min(cost, terms.limit), terms.span_ns, terms.units)
 
@@ -215,8 +235,8 @@ cdef int make_terms(
     return 0
 
 
-cdef inline bint read_terms(const word *bucket, Terms *terms) noexcept nogil:
-    """Copies the published parameters, whole; False where there are none yet."""
+cdef inline int64_t read_terms(const word *bucket, Terms *terms) noexcept nogil:
+    """Copies the published parameters, whole; returns their version, 0 where there are none yet."""
     cdef int64_t version
     cdef const word *slot
     while True:
@@ -231,7 +251,7 @@ cdef inline bint read_terms(const word *bucket, Terms *terms) noexcept nogil:
         terms.since_ns = load_relaxed(slot + 6)
         fence_acquire()
         if load_relaxed(bucket + VERSION) == version:
-            return version != 0
+            return version
 
 
 cdef void publish_terms(word *bucket, const Terms *terms) noexcept nogil:
@@ -249,12 +269,23 @@ cdef void publish_terms(word *bucket, const Terms *terms) noexcept nogil:
     store_release(bucket + VERSION, version)
 
 
+cdef int64_t owed_anew(int64_t ahead_ns, const Terms *old, const Terms *new) noexcept nogil:
+    """How far TAT lies beyond that of an empty bucket (negative: a level), for the same units in
+    new terms; at least a full bucket, at most a window of debt."""
+    cdef double units = (ahead_ns - old.tau_ns) * (old.units / <double>old.span_ns)
+    cdef double owed_ns = ceil(units / (new.units / <double>new.span_ns))
+    cdef int64_t most_ns = cost_ns(new, new.limit)
+    if owed_ns >= most_ns:
+        return most_ns
+    return -new.tau_ns if owed_ns <= -new.tau_ns else <int64_t>owed_ns
+
+
 cdef inline int64_t cost_in(int64_t resource, int64_t inputs, int64_t outputs) noexcept nogil:
-    if resource == 0:
+    if resource == OF_REQUESTS:
         return 1
-    if resource == 1:
+    if resource == OF_ALL_TOKENS:
         return inputs + outputs
-    return inputs if resource == 2 else outputs
+    return inputs if resource == OF_INPUT else outputs
 
 
 cdef inline int check_time(int64_t time_ns) except -1:
@@ -315,7 +346,7 @@ cdef class Limiter:
         cdef Terms terms
         cdef word *at = self.checked(bucket)
         check_time(now_ns)
-        if not 0 <= resource <= 3:
+        if not OF_REQUESTS <= resource <= OF_OUTPUT:
             raise ValueError(f"resource {resource} is none of the four")
         make_terms(&terms, limit, window_ns, ceiling, late_ns)
         terms.since_ns = now_ns
@@ -336,28 +367,26 @@ cdef class Limiter:
         cdef Terms old, new
         cdef word *at = self.checked(bucket)
         cdef int64_t start, seen, moved
-        cdef double old_rate, new_rate
         check_time(now_ns)
         self.terms_of(bucket, &old)
         make_terms(&new, limit, window_ns, ceiling, late_ns)
         new.since_ns = max(now_ns, load_acquire(at + MARK)) + 1
         publish_terms(at, &new)
-        old_rate, new_rate = old.units / <double>old.span_ns, new.units / <double>new.span_ns
         seen = load_acquire(at + TAT)
         while True:
             start = max(now_ns, load_acquire(self.header + PAUSED_UNTIL))
-            moved = <int64_t>ceil((max(seen, start) - start - old.tau_ns) * old_rate / new_rate)
-            moved = start + max(0, new.tau_ns + min(moved, cost_ns(&new, limit)))
+            moved = start + new.tau_ns + owed_anew(max(seen, start) - start, &old, &new)
             if compare_and_swap(at + TAT, &seen, moved if moved != seen else moved + 1):
                 break
             add_relaxed(self.header + COLLISIONS, 1)
         add_release(self.header + GENERATION, 1)
 
-    def reserve(self, int64_t now_ns, int64_t horizon_ns, int64_t input_tokens, int64_t output_tokens):
-        cdef int64_t generation, paused_until, due, wait, cost, tat
+    def reserve(
+        self, int64_t now_ns, int64_t horizon_ns, int64_t input_tokens, int64_t output_tokens
+    ):
+        cdef Look looks[MAX_BUCKETS]
+        cdef int64_t generation, paused_until, due, alone, wait
         cdef int slowest, index
-        cdef Terms terms
-        cdef word *at
         check_time(now_ns)
         check_time(horizon_ns)
         check_tokens(input_tokens, output_tokens)
@@ -367,51 +396,60 @@ cdef class Limiter:
             due = max(now_ns, paused_until)
             slowest = NOTHING
             for index in range(self.buckets):
-                at = self.bucket(index)
-                tat = load_acquire(at + TAT)
-                if not read_terms(at, &terms):
+                alone = self.look(index, input_tokens, output_tokens, &looks[index])
+                if alone < 0:
                     raise RuntimeError(f"bucket {index} is not configured")
-                cost = cost_in(load_relaxed(at + RESOURCE), input_tokens, output_tokens)
-                tat += cost_ns(&terms, cost) - terms.tau_ns
-                if cost and tat > due:
-                    due = tat
+                if alone > due:
+                    due = alone
                     slowest = index
             wait = due - now_ns
             # A pause leaves empty buckets behind, whose own small wait is not what blocks.
             self.blocking = THE_PAUSE if 2 * (paused_until - now_ns) > wait else slowest
             if wait > horizon_ns:
                 return -wait
-            if self.take(slowest, due, input_tokens, output_tokens):
+            if self.take(slowest, due, looks):
                 self.generation = generation
                 return due
 
-    cdef bint take(self, int slowest, int64_t due, int64_t inputs, int64_t outputs) noexcept nogil:
-        cdef int index
-        if slowest >= 0 and not self.charge(slowest, due, inputs, outputs):
-            return False
-        for index in range(self.buckets):
-            if index != slowest and not self.charge(index, due, inputs, outputs):
-                return False
-        return True
-
-    cdef inline bint charge(self, int index, int64_t due, int64_t inputs, int64_t outputs) noexcept nogil:
-        """Charge one bucket as of `due`; False where the ticket would be due later."""
+    cdef inline int64_t look(
+        self, int index, int64_t inputs, int64_t outputs, Look *seen
+    ) noexcept nogil:
+        """When the ticket would be due by this bucket alone; -1 where it isn't configured."""
         cdef word *at = self.bucket(index)
         cdef int64_t resource = load_relaxed(at + RESOURCE)
         cdef int64_t cost = cost_in(resource, inputs, outputs)
-        cdef int64_t tat, time
+        cdef int64_t tat = load_acquire(at + TAT)
         cdef Terms terms
-        if cost == 0:
+        seen.version = read_terms(at, &terms)
+        if seen.version == 0:
+            return -1
+        seen.refundable = resource != OF_REQUESTS
+        seen.time_ns = cost_ns(&terms, cost)
+        seen.lead_ns = seen.time_ns - terms.tau_ns
+        return max(0, tat + seen.lead_ns) if cost else 0
+
+    cdef bint take(self, int slowest, int64_t due, const Look *looks) noexcept nogil:
+        cdef int index
+        if slowest >= 0 and not self.charge(slowest, due, &looks[slowest]):
+            return False
+        for index in range(self.buckets):
+            if index != slowest and not self.charge(index, due, &looks[index]):
+                return False
+        return True
+
+    cdef inline bint charge(self, int index, int64_t due, const Look *seen) noexcept nogil:
+        """Charge one bucket as of `due`; False where the ticket would be due later."""
+        cdef word *at = self.bucket(index)
+        cdef int64_t tat
+        if seen.time_ns == 0:
             return True
         while True:
             tat = load_acquire(at + TAT)
-            read_terms(at, &terms)
-            time = cost_ns(&terms, cost)
-            if tat + time - terms.tau_ns > due:
+            if load_acquire(at + VERSION) != seen.version or tat + seen.lead_ns > due:
                 return False
-            if resource != 0:
+            if seen.refundable:
                 raise_to(at + MARK, due)
-            if compare_and_swap(at + TAT, &tat, max(tat, due) + time):
+            if compare_and_swap(at + TAT, &tat, max(tat, due) + seen.time_ns):
                 return True
             add_relaxed(self.header + COLLISIONS, 1)
 
@@ -444,7 +482,7 @@ cdef class Limiter:
         check_tokens(input_used, output_used)
         for index in range(self.buckets):
             resource = load_relaxed(self.bucket(index) + RESOURCE)
-            if resource != 0:
+            if resource != OF_REQUESTS:
                 self.correct(
                     self.bucket(index),
                     charged_ns,
@@ -464,7 +502,8 @@ cdef class Limiter:
                 return
             owed = cost_ns(&terms, used) - cost_ns(&terms, predicted)
             if owed < 0 and charged_ns >= terms.since_ns:
-                moved = tat + min(0, owed + max(0, load_relaxed(at + MARK) - charged_ns))
+                owed = min(0, owed + max(0, load_relaxed(at + MARK) - charged_ns))
+                moved = max(0, tat + owed)
             else:
                 moved = max(tat, min(tat + owed, now_ns + terms.tau_ns + terms.window_ns))
             if moved == tat or compare_and_swap(at + TAT, &tat, moved):

@@ -1,13 +1,17 @@
 """The compiled core: token buckets, the retry classifier and the metrics slabs.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
-nanoseconds of CLOCK_MONOTONIC, and come from the caller.
+nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
+OverflowError beyond 64 bits), an index that is not there IndexError.
+
+Memory that is handed in must be writable, zeroed and 8-byte aligned, the offset a multiple of
+LINE_BYTES. It stays exported (an mmap can't be closed) as long as the object lives.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from _typeshed import ReadableBuffer, WriteableBuffer
+from _typeshed import WriteableBuffer
 
 LINE_BYTES: Final = 64
 
@@ -17,17 +21,23 @@ TOTAL_TOKENS: Final = 1
 INPUT_TOKENS: Final = 2
 OUTPUT_TOKENS: Final = 3
 
-def monotonic_ns() -> int: ...
+PAUSED: Final = -2  # Limiter.blocking: a pause, not a bucket
+
+def monotonic_ns() -> int:
+    """The time by CLOCK_MONOTONIC, which all processes of a machine share."""
 
 class Limiter:
     """One handle on the k buckets of an endpoint, in memory that other processes map too.
 
-    A handle belongs to one thread. Every handle on the same bytes keeps one exact rate with the others.
+    A handle belongs to one thread. All handles on the same bytes keep the limits together. Costs
+    above a bucket's limit are taken as the limit; a cost of zero is free in that bucket.
     """
 
-    @staticmethod
-    def bytes_needed(buckets: int) -> int: ...
     def __init__(self, memory: WriteableBuffer, offset: int, buckets: int) -> None: ...
+    @staticmethod
+    def bytes_needed(buckets: int) -> int:
+        """The size of an endpoint of 0 to 64 buckets, a multiple of LINE_BYTES."""
+
     def configure(
         self,
         bucket: int,
@@ -38,22 +48,36 @@ class Limiter:
         late_ns: int,
         now_ns: int,
     ) -> None:
-        """Set up an empty bucket: at most `limit` in any `window_ns`, for costs up to `ceiling` at once."""
+        """Set up an empty bucket, before anyone else uses it: at most `limit` in any half-open
+        `window_ns` of sending times, where each ticket is sent between its due and `late_ns` later.
+
+        `ceiling` (1 to `limit`) is the burst, and the largest cost that is taken without extra
+        idleness. The bucket gives (limit + 1 - ceiling) per (window_ns + late_ns) in the long run.
+        """
 
     def tune(
         self, bucket: int, limit: int, window_ns: int, ceiling: int, late_ns: int, now_ns: int
     ) -> None:
-        """Change a live bucket; tickets taken before are void. One tuner at a time (the supervisor)."""
+        """Change a live bucket, as configure() would. Tickets taken before are void; the level is
+        kept, in units, up to the new ceiling. One tuner at a time (the supervisor)."""
 
     def reserve(self, now_ns: int, horizon_ns: int, input_tokens: int, output_tokens: int) -> int:
-        """Take a ticket for one request. Returns when it is due (>= now_ns), or, when the largest wait is
-        beyond the horizon, minus that wait, and nothing is taken."""
+        """Take a ticket for one request. Returns when it is due (>= now_ns), or, when the largest
+        wait is beyond the horizon, minus that wait, and nothing is taken.
 
-    generation: int  # of the last ticket that reserve() gave
-    blocking: int  # the bucket with the largest wait, as of the last reserve(); -1: none waited
+        Raises RuntimeError where a bucket was never configured."""
+
+    @property
+    def generation(self) -> int:
+        """Of the last ticket that reserve() gave."""
+
+    @property
+    def blocking(self) -> int:
+        """What the last reserve() had to wait for longest: a bucket, PAUSED, or -1 for nothing."""
 
     def valid(self, due_ns: int, generation: int, now_ns: int) -> bool:
-        """Whether a ticket may still be used: not older than the newest pause or tune, nor too late."""
+        """Whether a ticket may still be used, to be asked just before it is: not older than the
+        newest pause or tune, and not later than its due plus the least `late_ns` of the buckets."""
 
     def settle(
         self,
@@ -64,14 +88,18 @@ class Limiter:
         input_used: int,
         output_used: int,
     ) -> None:
-        """Correct a charge to what was used: a debit (debt is clamped to one window) or a refund
-        (reduced by the time since `charged_ns`)."""
+        """Correct a ticket's charge in the token buckets to what was used; `charged_ns` is its due.
+
+        A debit goes no deeper than one window of debt. A refund is reduced by how far the bucket's
+        dues have moved on since, and forgone where the bucket was tuned meanwhile."""
 
     def pause(self, until_ns: int) -> bool:
-        """No ticket is due before `until_ns`, the buckets are empty then, and tickets taken before are
-        void. Returns False where a pause at least as long was already in force (nothing changes)."""
+        """No ticket is due before `until_ns`, the buckets are empty then, and tickets taken before
+        are void. False where a pause at least as long was already in force (nothing changes)."""
 
-    def paused_until(self) -> int: ...
+    def paused_until(self) -> int:
+        """The end of the last pause; 0 where there was none."""
+
     def level(self, bucket: int, now_ns: int) -> float:
         """How full the bucket is, in its own unit; negative while reservations lie ahead."""
 
@@ -84,8 +112,12 @@ class Limiter:
     def record_failure(self) -> int:
         """Count a transport or 5xx failure; returns how many there were in a row."""
 
-    def record_success(self) -> None: ...
-    def failures_in_a_row(self) -> int: ...
+    def record_success(self) -> None:
+        """End the rows of failures and of throttles."""
+
+    def failures_in_a_row(self) -> int:
+        """How many failures came with no success between."""
+
     def record_throttle(self) -> int:
         """Count a throttled answer; returns how many came with no success between."""
 
@@ -95,52 +127,72 @@ class Limiter:
 class Verdict:
     """What the classifier says of an attempt. Compare by identity or by `kind`."""
 
-    kind: Final[str]  # succeeded, retry, throttled, rejected, fatal
-    error_class: Final[str]
     def __init__(self, kind: str, error_class: str) -> None: ...
+    @property
+    def kind(self) -> str:
+        """One of succeeded, retry, throttled, rejected, fatal."""
+
+    @property
+    def error_class(self) -> str:
+        """The class under which it is counted; empty for a success."""
 
 class Classifier:
     """The verdict table of a dialect, compiled.
 
-    A rule is (status, key, kind, error_class). `status` is an HTTP status, a negative transport error
-    number, or 0 for "any status"; `key` is a provider's error code or type, or None for the status's
-    default. The most exact rule wins: (status, code), (status, type), (0, code), (0, type),
-    (status, None), then the hundred's default ((500, None) also serves 5xx without a rule of their own, likewise 400),
-    then retry/"unknown".
+    A rule is (status, key, kind, error_class). `status` is an HTTP status, a negative transport
+    error number, or 0 for "any status"; `key` is a provider's error code or type, or None for the
+    status's default. The most exact rule wins: (status, code), (status, type), (0, code),
+    (0, type), (status, None), then the hundred's default ((500, None) also serves 5xx without a
+    rule of their own, likewise 400), then (0, None), then retry/"unknown".
+
+    Raises ValueError for an unknown kind, and for two verdicts on one (status, key).
     """
 
     def __init__(self, rules: Iterable[tuple[int, str | None, str, str]]) -> None: ...
-    def classify(
-        self, status: int, code: str | None = None, type: str | None = None
-    ) -> Verdict: ...
+    def classify(self, status: int, code: str | None = None, type: str | None = None) -> Verdict:
+        """The verdict on an attempt. Equal verdicts of one classifier are the same object."""
 
 class Slab:
-    """A worker's own counters and histograms in shared memory: int64 cells, one writer, many readers."""
+    """A worker's own counters and histograms in shared memory: int64 cells, one writer, many
+    readers. No cell is ever read torn, but two cells may be of different moments."""
 
     def __init__(
         self, memory: WriteableBuffer, offset: int, counters: int, histograms: int
     ) -> None: ...
     @staticmethod
-    def bytes_needed(counters: int, histograms: int) -> int: ...
-    def add(self, counter: int, amount: int) -> None: ...
-    def set(self, counter: int, value: int) -> None: ...
-    def get(self, counter: int) -> int: ...
-    def record(self, histogram: int, value: int) -> None:
-        """Count one value (>= 0) of a histogram."""
+    def bytes_needed(counters: int, histograms: int) -> int:
+        """The size of a slab, a multiple of LINE_BYTES."""
 
-    def counters(self) -> list[int]: ...
+    def add(self, counter: int, amount: int) -> None:
+        """Add to a counter; beyond 63 bits it wraps."""
+
+    def set(self, counter: int, value: int) -> None:
+        """Set a counter."""
+
+    def get(self, counter: int) -> int:
+        """Read a counter."""
+
+    def record(self, histogram: int, value: int) -> None:
+        """Count one value (>= 0) of a histogram; from 2**42 on, all share the last bucket."""
+
+    def counters(self) -> list[int]:
+        """All counters."""
+
     def histogram(self, histogram: int) -> list[int]:
         """The counts by bucket; same shape for every slab, so that sums are element-wise."""
 
     def total(self, histogram: int) -> int:
-        """The sum of all values recorded."""
+        """The sum of all values recorded, as they were."""
 
 HISTOGRAM_BUCKETS: Final[int]
-HISTOGRAM_ERROR: Final[float]  # the promised relative error of a quantile
+HISTOGRAM_ERROR: Final[float]  # the promised relative error of a quantile of values below 2**42
 
-def bucket_of(value: int) -> int: ...
+def bucket_of(value: int) -> int:
+    """The bucket that counts a value (>= 0)."""
+
 def bucket_upper(bucket: int) -> int:
     """The largest value that the bucket holds (inclusive)."""
 
-def quantile(counts: ReadableBuffer | list[int], q: float) -> float:
-    """The q-quantile of histogram counts, within HISTOGRAM_ERROR of the true value; 0.0 when empty."""
+def quantile(counts: Sequence[int], q: float) -> float:
+    """The q-quantile of histogram counts, within HISTOGRAM_ERROR of the true value (the least one
+    that a share q of all does not exceed); 0.0 when empty."""

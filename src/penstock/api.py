@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import msgspec
 import pyarrow
-import uvloop
 
 from penstock.engine.opening import OBJECTS
 from penstock.engine.run import run as run_job
@@ -46,12 +45,13 @@ def run(
     job_file: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Report:
-    """Take records through an LLM API into `output`; call it again with the same arguments to resume.
+    """Take records through an LLM API into `output`; call it again with the same arguments to
+    resume.
 
-    `inputs` is a path, a list of paths, anything with `__arrow_c_stream__` (a table or a data frame),
-    or an iterable of dicts; `options` are named as the flags (`rpm=600`, `prompt="..."`). Returns a
-    Report once every row ended (exit codes 0 and 3). Raises a PenstockError otherwise, whose `report`
-    tells how far it came.
+    `inputs` is a path, a list of paths, anything with `__arrow_c_stream__` (a table or a data
+    frame), or an iterable of dicts; `options` are named as the flags (`rpm=600`, `prompt="..."`).
+    Returns a Report once every row ended (exit codes 0 and 3). Raises a PenstockError otherwise,
+    whose `report` tells how far it came.
     """
     job, objects = job_for(inputs, output, job_file, options)
     with shown(job) as progress:
@@ -69,6 +69,8 @@ def show_run(job: Job, command: str) -> int:
     with shown(job) as progress:
         report = conduct(job, progress, stdin=sys.stdin.buffer, command=command)
         progress.close(report)
+    if job.progress == "off" and report.exit_code not in FINISHED:
+        sys.stderr.write(f"error: {error_for(report)}\n")
     if job.json:
         sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
     return report.exit_code
@@ -119,9 +121,7 @@ def conduct(
         if job.simulate:
             simulator = stack.enter_context(spawn(TYPICAL))
             job = msgspec.structs.replace(job, base_url=simulator.base_url)
-        return uvloop.run(
-            run_job(job, os.environ, progress, objects=objects, stdin=stdin, command=command)
-        )
+        return run_job(job, os.environ, progress, objects=objects, stdin=stdin, command=command)
 
 
 def job_for(

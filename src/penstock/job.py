@@ -28,6 +28,22 @@ OUTPUT_FORMATS = (".parquet", ".arrow", ".jsonl", ".csv")
 # Paths in a job file are relative to the file.
 PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file"})
 
+# Text on a command line, but a number in TOML and in Python just as well: 0.05, 25, 9464.
+QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})
+
+# What an option's value has to be, in words; a whole number is a Count, a number is Positive.
+EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number of at least 1",
+    float: "a number above 0",
+    str: "text",
+    dict: "a table of KEY = VALUE",
+    tuple: "a list of paths",
+}
+
+FLAG_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off", ""), False
+)
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 KeepResponse = Literal["failed", "always", "never"]
@@ -92,7 +108,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = ""
     response: Annotated[
         KeepResponse,
-        option("Input and output", "When the raw response body is kept.", identity=True),
+        option(
+            "Input and output",
+            "When the raw response body is kept: failed, always or never.",
+            metavar="WHEN",
+            identity=True,
+        ),
     ] = "failed"
     limit: Annotated[
         Count | None,
@@ -105,7 +126,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # --- the request ------------------------------------------------------------------------------
     provider: Annotated[
         Literal["openai"],
-        option("Request", "The API's dialect; `openai` is every compatible server.", identity=True),
+        option(
+            "Request",
+            "The API's dialect; `openai` is every compatible server.",
+            metavar="NAME",
+            identity=True,
+        ),
     ] = "openai"
     base_url: Annotated[
         str,
@@ -255,7 +281,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # --- seeing it --------------------------------------------------------------------------------
     progress: Annotated[
         Literal["auto", "bar", "lines", "json", "off"],
-        option("Seeing it", "How progress is shown, on standard error."),
+        option(
+            "Seeing it",
+            "How progress is shown, on standard error: auto, bar, lines, json or off.",
+            metavar="KIND",
+        ),
     ] = "auto"
     metrics_port: Annotated[
         str,
@@ -337,51 +367,73 @@ def load_job(
     `flags` holds only what was given. Raises JobError: the key, its value and what is allowed.
     """
     environment = os.environ if environment is None else environment
-    values = {**(read_job_file(file) if file else {}), **read_environment(environment), **flags}
-    if "prompt_file" in values and ("prompt" not in flags or "prompt_file" in flags):
-        values = with_prompt_file(values, flags)
+    values: dict[str, Any] = {}
+    for layer in (read_job_file(file) if file else {}, read_environment(environment), flags):
+        values = {**values, **with_prompt(layer)}
     job = convert(values)
     check(job)
     return job
 
 
-def with_prompt_file(values: dict[str, Any], flags: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` with the prompt read from its file."""
-    if "prompt" in flags and "prompt_file" in flags:
+def with_prompt(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of one origin, with the prompt read from its file. Raises JobError."""
+    file, prompt = values.get("prompt_file"), values.get("prompt")
+    if file is None:
+        return values if prompt is None else {**values, "prompt_file": None}
+    if prompt is not None:
         raise JobError("both --prompt and --prompt-file are given", "Keep one of them.")
-    path = Path(values["prompt_file"])
+    path = Path(file)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise JobError(f"--prompt-file {path}: {error}", "Name a readable UTF-8 file.") from None
+        raise JobError(
+            f"--prompt-file {path}: {reason(error)}", "Name a readable UTF-8 file."
+        ) from None
     return {**values, "prompt": text}
+
+
+def reason(error: Exception) -> str:
+    """Why a file can't be read, without its name, which stands before it."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def convert(values: Mapping[str, Any]) -> Job:
     """`values` as a Job; raises JobError for unknown keys and for values of the wrong type."""
-    known = Job.__struct_fields__
+    known = {one.name: one for one in options()}
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             raise JobError(
-                f"unknown option {key!r}",
+                f"there is no option {key!r}",
                 f"Did you mean {near[0]!r}?" if near else "See `penstock run --help`.",
             )
     try:
-        return msgspec.convert(dict(values), Job)
+        return msgspec.convert({key: plain_text(key, one) for key, one in values.items()}, Job)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at `$.")
-        key = where.rstrip("`").split("[")[0].split(".")[0]
-        shown = f"{key.replace('_', '-')} = {values.get(key)!r}" if key else "the job"
-        raise JobError(f"{shown}: {what[0].lower()}{what[1:]}", help_for(key)) from None
+        key = str(error).partition("$.")[2].rstrip("`").split("[")[0].split(".")[0]
+        raise misfit(known[key], values[key], known[key].flag) from None
 
 
-def help_for(key: str) -> str:
-    """What an option is for, as a hint under an error."""
-    for one in options():
-        if one.name == key:
-            return f"{one.flag}: {one.help}"
-    return ""
+def plain_text(key: str, value: Any) -> Any:
+    """A value as its option has it: quantities are text."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if key in QUANTITIES and is_number else value
+
+
+def misfit(one: Option, value: Any, where: str) -> JobError:
+    """The error for a value that an option can't have."""
+    return JobError(f"{where} {value!r}: expected {expected(one)}", f"{where}: {one.help}")
+
+
+def expected(one: Option) -> str:
+    """What an option's value has to be, in words."""
+    words = [
+        EXPECTED[get_origin(kind) or kind]
+        for kind in plain_types(one.type)
+        if kind is not type(None) and get_origin(kind) is not Literal
+    ]
+    words += allowed_words(one)
+    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
 
 
 def read_job_file(path: Path) -> dict[str, Any]:
@@ -389,17 +441,19 @@ def read_job_file(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise JobError(f"job file {path}: {error}", "Mend the file, or name another.") from None
+        raise JobError(f"job file {path}: {reason(error)}", "Mend it, or name another.") from None
     values = {key.replace("-", "_"): value for key, value in values.items()}
-    here = path.parent
-    for key in PATH_KEYS & values.keys():
-        values[key] = str(here / str(values[key]))
     if isinstance(values.get("inputs"), str):
         values["inputs"] = [values["inputs"]]
-    if isinstance(values.get("inputs"), list):
-        values["inputs"] = [
-            item if item == "-" else str(here / str(item)) for item in values["inputs"]
-        ]
+    try:
+        convert(values)
+    except JobError as error:
+        raise JobError(f"job file {path}: {error.what}", error.next_step) from None
+    here = path.parent
+    for key in PATH_KEYS & values.keys():
+        values[key] = str(here / values[key])
+    if "inputs" in values:
+        values["inputs"] = [item if item == "-" else str(here / item) for item in values["inputs"]]
     return values
 
 
@@ -419,18 +473,15 @@ def parse_text(one: Option, text: str, where: str) -> Any:
         return tuple(text.split(os.pathsep))
     if get_origin(one.type) is dict:
         return dict(parse_pair(one, part) for part in text.split("\n") if part)
-    for kind in plain_types(one.type):
+    if text in allowed_words(one):
+        return text
+    kind = plain_types(one.type)[0]
+    try:
         if kind is bool:
-            return parse_flag(text, where)
-        if kind in (int, float):
-            try:
-                return kind(text)
-            except ValueError:
-                if text not in allowed_words(one):
-                    raise JobError(
-                        f"{where} = {text!r}: expected a number", help_for(one.name)
-                    ) from None
-    return text
+            return FLAG_WORDS[text.lower()]
+        return kind(text) if kind in (int, float) else text
+    except (ValueError, KeyError):
+        raise misfit(one, text, where) from None
 
 
 def plain_types(annotation: Any) -> list[Any]:
@@ -445,15 +496,6 @@ def allowed_words(one: Option) -> tuple[str, ...]:
     """The words that a Literal part of an option's type allows."""
     literals = (kind for kind in plain_types(one.type) if get_origin(kind) is Literal)
     return tuple(word for kind in literals for word in get_args(kind))
-
-
-def parse_flag(text: str, where: str) -> bool:
-    """A boolean written as text."""
-    if text.lower() in ("1", "true", "yes", "on"):
-        return True
-    if text.lower() in ("0", "false", "no", "off", ""):
-        return False
-    raise JobError(f"{where} = {text!r}: expected true or false")
 
 
 def parse_pair(one: Option, text: str) -> tuple[str, Any]:
@@ -536,7 +578,11 @@ def check(job: Job) -> None:
                 else "Answers are read whole, so nothing is streamed.",
             )
     nested(job.param)
-    assert job.stop_failed_share >= 0 and job.allow_failed_share >= 0 and job.grace_seconds >= 0
+    parse_percent(job.stop_failed, "stop_failed")
+    parse_percent(job.allow_failed, "allow_failed")
+    parse_duration(job.grace, "grace")
+    if job.timeout == float("inf"):
+        raise JobError("--timeout inf: expected a number of seconds", "Give a long one: 86400.")
 
 
 def is_port(text: str) -> bool:

@@ -11,8 +11,6 @@ import math
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
-Steps = Generator[None, None, None]
-
 REQUESTS, TOTAL_TOKENS, INPUT_TOKENS, OUTPUT_TOKENS = range(4)
 NOTHING, PAUSED = -1, -2
 
@@ -110,38 +108,39 @@ class Limiter:
             yield
             paused_until = self.shared.paused_until
             due, slowest = max(now_ns, paused_until), NOTHING
+            looks: list[Terms] = []
             for index in range(len(self.shared.buckets)):
                 bucket = self.bucket(index)
                 cost = bucket.cost(inputs, outputs)
                 yield
                 tat = bucket.tat
                 yield
-                terms = bucket.terms
-                if cost and tat + terms.cost_ns(cost) - terms.tau_ns > due:
-                    due, slowest = tat + terms.cost_ns(cost) - terms.tau_ns, index
+                looks.append(bucket.terms)
+                wait = tat + looks[index].cost_ns(cost) - looks[index].tau_ns
+                if cost and wait > due:
+                    due, slowest = wait, index
             wait = due - now_ns
             self.blocking = PAUSED if 2 * (paused_until - now_ns) > wait else slowest
             if wait > horizon_ns:
                 return -wait
-            order = sorted(range(len(self.shared.buckets)), key=lambda index: index != slowest)
-            for index in order:
-                if not (yield from self.charge_steps(self.bucket(index), due, inputs, outputs)):
+            for index in sorted(range(len(looks)), key=lambda index: index != slowest):
+                bucket = self.bucket(index)
+                cost = bucket.cost(inputs, outputs)
+                if cost and not (yield from self.charge_steps(bucket, due, looks[index], cost)):
                     break
             else:
                 self.generation = generation
                 return due
 
     def charge_steps(
-        self, bucket: Bucket, due: int, inputs: int, outputs: int
+        self, bucket: Bucket, due: int, seen: Terms, cost: int
     ) -> Generator[None, None, bool]:
-        cost = bucket.cost(inputs, outputs)
-        while cost:
+        time = seen.cost_ns(cost)
+        while True:
             yield
             tat = bucket.tat
             yield
-            terms = bucket.terms
-            time = terms.cost_ns(cost)
-            if tat + time - terms.tau_ns > due:
+            if bucket.terms is not seen or tat + time - seen.tau_ns > due:
                 return False
             if bucket.resource != REQUESTS:
                 yield
@@ -151,7 +150,6 @@ class Limiter:
                 bucket.tat = max(tat, due) + time
                 return True
             self.shared.collisions += 1
-        return True
 
     def valid(self, due_ns: int, generation: int, now_ns: int) -> bool:
         return self.shared.generation == generation and all(
@@ -183,7 +181,7 @@ class Limiter:
                 mark = bucket.mark
                 owed = terms.cost_ns(bucket.cost(*used)) - terms.cost_ns(bucket.cost(*predicted))
                 if owed < 0 and charged_ns >= terms.since_ns:
-                    moved = tat + min(0, owed + max(0, mark - charged_ns))
+                    moved = max(0, tat + min(0, owed + max(0, mark - charged_ns)))
                 else:
                     moved = max(tat, min(tat + owed, now_ns + terms.tau_ns + terms.window_ns))
                 yield
@@ -231,9 +229,9 @@ class Limiter:
             tat = bucket.tat
             yield
             start = max(now_ns, self.shared.paused_until)
-            missing_ns = max(tat, start) - start - old.tau_ns
-            kept = math.ceil(missing_ns * (old.units / old.span_ns) / (new.units / new.span_ns))
-            moved = start + max(0, new.tau_ns + min(kept, new.cost_ns(new.limit)))
+            units = (max(tat, start) - start - old.tau_ns) * (old.units / old.span_ns)
+            owed = math.ceil(units / (new.units / new.span_ns))
+            moved = start + new.tau_ns + max(-new.tau_ns, min(owed, new.cost_ns(new.limit)))
             yield
             if bucket.tat == tat:
                 bucket.tat = moved if moved != tat else moved + 1

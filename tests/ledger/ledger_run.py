@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from ledger.ledger_rows import RUN, put, run_directory
 
+from ledger.ledger_rows import RUN, put, run_directory
 from penstock.job import Job, identity
 from penstock.ledger.disk import Disk
 from penstock.ledger.export import ExportReport, export
@@ -20,15 +20,30 @@ from penstock.sources.inputs import Inputs
 
 
 class Run:
-    """A run of `input_path` under `path`; `job` are options of its job."""
+    """A run of `input_path` under `path`; `job` are options of its job.
 
-    def __init__(self, path: Path, input_path: Path, *, shard_rows: int = 4, **job: Any) -> None:
+    `inputs` are the opened ones, where they are no files; `guessed` are columns' types in place of
+    those that the first pass finds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        input_path: Path | str = "-",
+        *,
+        inputs: Inputs | None = None,
+        shard_rows: int = 4,
+        guessed: Mapping[str, str] | None = None,
+        **job: Any,
+    ) -> None:
         self.path = path
         self.run_dir = run_directory(path)
         self.shard_rows = shard_rows
         made = Job(inputs=(str(input_path),), **job)
-        inputs = Inputs.open(made.inputs)
+        inputs = inputs or Inputs.open(made.inputs)
         schema = inputs.schema()
+        for name, kind in (guessed or {}).items():
+            schema = schema.widened(name, kind)
         columns = output_columns(schema, keep=made.keep, prefix=made.prefix, id_column=made.id)
         manifest = Manifest(
             run_id=RUN,

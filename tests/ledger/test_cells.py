@@ -69,3 +69,10 @@ def test_lists_and_structs_are_json_however_deep_their_nanoseconds_are() -> None
 def test_what_json_has_no_number_for_is_null() -> None:
     column = pa.array([float("nan"), float("inf")])
     assert json.loads(msgspec.json.encode(json_values(column))) == [None, None]
+
+
+def test_a_year_that_python_lacks_is_told_in_arrows_words() -> None:
+    dates = pa.array([0, 3_000_000], pa.date32())
+    assert texts(dates).to_pylist() == ["1970-01-01", "10183-09-21"]
+    nested = pa.array([[0], [3_000_000]], pa.list_(pa.date32()))
+    assert texts(nested).to_pylist() == ['["1970-01-01"]', None]

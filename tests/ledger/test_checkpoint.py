@@ -25,13 +25,14 @@ from penstock.ledger.checkpoint import (
 )
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import SegmentName, ShardMark
+from penstock.ledger.rows import RowSet
 from penstock.ledger.sealed_table import unpack
 from penstock.ledger.written import Spent
 from penstock.sources.shard import Cursor
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 SMALL = st.integers(0, 2**31)
-RANGES = st.lists(st.tuples(SMALL, SMALL), min_size=1, max_size=3)
+ROWS = st.sets(st.integers(0, 300)).map(lambda rows: RowSet((row, row + 1) for row in rows))
 
 
 def made(epoch: int = 1) -> Checkpoint:
@@ -43,8 +44,8 @@ def made(epoch: int = 1) -> Checkpoint:
         cursor=Cursor(file=1, row=80, offset=4096, line=81),
         spent=Spent(1, 2, 3, 4, 0.1 + 0.2, 6),
         duplicates=0,
-        done={0: [(0, 88), (90, 91)]},
-        failed={"timeout": [(5, 6)]},
+        done={0: RowSet([(0, 88), (90, 91)])},
+        failed={"timeout": RowSet([(5, 6)])},
         shards=[ShardMark(80, 20, -(2**63))],
         segments={SegmentName(1, 1, 0): VerifiedLength(9000, 3)},
     )
@@ -65,8 +66,8 @@ def around(data: bytes) -> Checkpoint | None:
         cursor=st.none() | st.builds(Cursor, SMALL, SMALL, SMALL, SMALL),
         spent=st.builds(Spent, SMALL, SMALL, SMALL, SMALL, st.floats(0, 1e9), SMALL),
         duplicates=SMALL,
-        done=st.dictionaries(SMALL, RANGES, max_size=2),
-        failed=st.dictionaries(st.text(max_size=3), RANGES, max_size=2),
+        done=st.dictionaries(SMALL, ROWS, max_size=2),
+        failed=st.dictionaries(st.text(max_size=3), ROWS, max_size=2),
         shards=st.lists(st.builds(ShardMark, SMALL, SMALL, INT64), max_size=2),
         segments=st.dictionaries(
             st.builds(SegmentName, SMALL, SMALL, SMALL),
@@ -91,6 +92,13 @@ def test_no_prefix_and_no_flipped_bit_gives_another_checkpoint() -> None:
         assert found in (None, made())
         outcomes.add(found is None)
     assert outcomes == {True, False}
+
+
+def test_rows_that_failed_here_and_there_make_no_large_checkpoint() -> None:
+    scattered = RowSet((row, row + 1) for row in range(0, 1_000_000, 50))
+    checkpoint = made()
+    checkpoint.failed = {"timeout": scattered}
+    assert len(encode(checkpoint)) < 50_000
 
 
 def test_the_newest_is_read_and_the_one_before_it_where_that_is_damaged(tmp_path: Path) -> None:

@@ -69,3 +69,18 @@ def test_a_failed_replacement_leaves_the_old_file_alone(tmp_path: Path, verb: st
         RecordingDisk(failing(verb, "a.new")).replace_file(tmp_path / "a", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
     assert (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_where_a_full_fsync_is_not_supported_an_ordinary_one_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("penstock.ledger.disk.FULL_FSYNC", 0x7FFF)  # fcntl knows no such command
+    monkeypatch.setattr(os, "fsync", synced.append)
+    disk = Disk()
+    fd = disk.open_new(tmp_path / "a")
+    disk.fsync(fd)
+    assert synced == [fd]
+    disk.close(fd)
+    with pytest.raises(LedgerError, match="can't fsync a file"):
+        disk.fsync(fd)  # a failure is no lack of support

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +20,12 @@ from ledger.ledger_disk import RecordingDisk, dying_at, failing
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.errors import LedgerError
 from penstock.ledger.account import Account
-from penstock.ledger.checkpoint import VerifiedLength, read_checkpoint, write_checkpoint
+from penstock.ledger.checkpoint import (
+    VerifiedLength,
+    read_checkpoint,
+    void_checkpoint,
+    write_checkpoint,
+)
 from penstock.ledger.choice import Copy, choose
 from penstock.ledger.disk import Disk
 from penstock.ledger.generation import begin_redo
@@ -31,6 +38,24 @@ from penstock.ledger.segment_reader import SegmentReader
 from penstock.ledger.written import Spent, Written
 from penstock.record import SUCCEEDED, Result
 from penstock.sources.shard import Cursor
+
+WORKER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from ledger.ledger_rows import RUN, answer
+from penstock.ledger.disk import Disk
+from penstock.ledger.schema import batch_of
+from penstock.ledger.segment import SegmentWriter
+writer = SegmentWriter(Disk(), Path(sys.argv[1]), RUN, 1, 1, roll_bytes=100_000)
+row = 0
+while True:
+    writer.write(batch_of([answer(row), answer(row + 1)]), [])
+    row += 2
+    if row % 50 == 0:
+        told = writer.sync()
+        print(memoryview(told[-1].rows).cast("q")[-1], flush=True)
+"""
 
 CURSOR = Cursor(row=2, offset=77, line=3)
 FIRST = SegmentName(1, 1, 0)
@@ -251,6 +276,21 @@ def test_a_listed_segment_that_lost_verified_batches_voids_the_checkpoint(
     assert path.with_suffix(".torn").read_bytes() == data
 
 
+def test_what_rotted_under_a_checkpoint_is_asked_again_once_that_is_voided(
+    run_dir: RunDirectory,
+) -> None:
+    told = put(run_dir, [answer(0)], [answer(1)])
+    checkpoint(run_dir, told)
+    path = run_dir.segments / told[0].segment
+    data = bytearray(path.read_bytes())
+    data[data.index(b"answer 1")] ^= 1
+    path.write_bytes(data)
+    assert list(recover(Disk(), run_dir, RUN).account.done_in(0)) == [0, 1]
+    void_checkpoint(Disk(), run_dir)
+    assert list(recover(Disk(), run_dir, RUN).account.done_in(0)) == [0]
+    assert path.with_suffix(".torn").read_bytes() == data
+
+
 def test_the_plan_reads_all_without_a_checkpoint_and_only_the_rest_with_one(
     run_dir: RunDirectory,
 ) -> None:
@@ -315,3 +355,22 @@ def test_a_dead_workers_abandoned_segment_is_copied_too(run_dir: RunDirectory) -
 def test_an_empty_run_has_nothing(run_dir: RunDirectory) -> None:
     found = recover(Disk(), run_dir, RUN)
     assert (found.account.ended, found.cursor, found.torn, found.voided) == (0, None, [], "")
+
+
+def test_what_a_killed_worker_told_is_there_and_nothing_is_torn_from_the_middle(
+    run_dir: RunDirectory,
+) -> None:
+    tests = str(Path(__file__).parents[1])
+    command = [sys.executable, "-c", WORKER, str(run_dir.segments), tests]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        told = [int(worker.stdout.readline()) for _ in range(10)]
+        worker.kill()
+        told += [int(line) for line in worker.stdout]
+    account = Account()
+    count(account, run_dir, absorb(Disk(), run_dir, RUN, 1, 1, account.segments))
+    ranges = list(account.done_in(0).ranges())
+    assert len(ranges) == 1
+    assert ranges[0][0] == 0
+    assert ranges[0][1] > told[-1]
+    assert figures(recover(Disk(), run_dir, RUN)) == true_figures(run_dir)

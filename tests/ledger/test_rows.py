@@ -70,11 +70,12 @@ def test_what_is_missing_from_a_range_is_all_that_is_not_in_the_set(
     assert all(start < end for start, end in missing)
 
 
-@given(ROWS, st.lists(st.integers(0, 300), max_size=5))
+@given(ROWS, st.integers(0, 99), st.lists(st.integers(0, 99), max_size=5))
 def test_the_low_water_mark_is_the_first_row_that_is_not_in_the_set(
-    rows: set[int], gone: list[int]
+    rows: set[int], begun: int, gone: list[int]
 ) -> None:
-    made, model = set_of(rows), set(rows)
+    model = rows | set(range(begun))
+    made = set_of(model)
     for row in [None, *gone]:
         if row is not None:
             assert made.discard(row) == (row in model)
@@ -89,7 +90,18 @@ def test_a_copy_and_a_union_leave_the_first_set_alone(one: set[int], two: set[in
     union = first.copy()
     union.update(set_of(two))
     assert set(union) == one | two
+    assert len(union) == len(one | two)
     assert set(first) == one
+
+
+@given(ROWS)
+def test_a_bitmap_gives_the_set_back(rows: set[int]) -> None:
+    made = RowSet.from_bytes(set_of(rows).to_bytes())
+    assert made == set_of(rows)
+    assert len(made) == len(rows)
+    assert made.low_water == set_of(rows).low_water
+    made.add(500)
+    assert set(made) == rows | {500}
 
 
 @given(ROWS)

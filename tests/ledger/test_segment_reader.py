@@ -14,7 +14,7 @@ from penstock.errors import LedgerError
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
 from penstock.ledger.segment import SegmentEncoder
-from penstock.ledger.segment_reader import SegmentReader, read_batch
+from penstock.ledger.segment_reader import STREAM_END, SegmentReader, read_batch
 
 NAME = "0001-0001-0000.arrow"
 BATCHES = [[answer(0), dead(1)], [answer(5, output="é" * 30), answer(4)], [dead(9)]]
@@ -89,6 +89,12 @@ def test_zeros_behind_the_last_batch_are_no_end(segment: Path) -> None:
     assert read(segment) == (3, True, True)
     segment.write_bytes(data + b"\0" * 4096)
     assert read(segment) == (3, True, False)
+
+
+def test_an_end_in_the_middle_of_the_file_is_none(segment: Path) -> None:
+    data, first = segment.read_bytes(), ends(segment)[0]
+    segment.write_bytes(data[:first] + STREAM_END + data[first:])
+    assert read(segment)[:2] == (1, True)
 
 
 def test_a_batch_that_stands_in_the_place_of_another_is_not_trusted(segment: Path) -> None:

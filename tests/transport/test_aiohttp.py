@@ -1,4 +1,4 @@
-"""What of aiohttp's insides this room leans on: an upgrade that moves it has to fail here, loudly."""
+"""What of aiohttp's insides this room leans on: an upgrade that moves it has to fail here."""
 
 from __future__ import annotations
 

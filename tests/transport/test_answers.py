@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import time
 import tracemalloc
@@ -18,17 +17,13 @@ CAP = 1 << 20
 
 
 def saying(data: bytes, then: str = "linger"):
-    """A server that answers every request with these bytes, and then lingers, closes or resets."""
+    """A server that answers every request with these bytes, and then lingers or closes."""
 
     async def serve(peer: Peer) -> None:
         while True:
             await peer.request()
             peer.say(data)
             if then == "close":
-                return
-            if then == "reset":
-                await peer.reader.readexactly(0)
-                peer.reset()
                 return
 
     return serve
@@ -135,16 +130,11 @@ def test_an_answer_that_ends_with_a_reset_is_not_whole(run: Run, client) -> None
     async def main() -> None:
         async def serve(peer: Peer) -> None:
             await peer.request()
-            peer.say(until_end(b'{"cut": "or no'))
-            await read.wait()
-            peer.reset()
+            await peer.say_and_be_heard(until_end(bytes(20 << 20)))
+            await peer.reset()
 
-        read = asyncio.Event()
-        async with RawServer(serve) as server, client() as it:
-            asking = asyncio.create_task(it.failure(server))
-            await asyncio.sleep(0.02)  # so that the reset can't overtake the bytes before it
-            read.set()
-            assert (await asking).kind == "disconnected"
+        async with RawServer(serve) as server, client(max_body_bytes=64 << 20) as it:
+            assert (await it.failure(server)).kind == "disconnected"
 
     run(main)
 
@@ -179,7 +169,7 @@ BROKEN = {
     "many headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
     "endless headers": b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000,
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12",
-    "length and chunks": b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "length and chunks": chunked(b"1", headers="Content-Length: 1\r\n"),
     "no length": b"HTTP/1.1 200 OK\r\nContent-Length: lots\r\n\r\n12",
     "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n12",
     "first chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -205,19 +195,12 @@ def test_a_chunk_that_breaks_off_while_its_body_is_read_is_a_failure(run: Run, c
     async def main() -> None:
         async def serve(peer: Peer) -> None:
             await peer.request()
-            peer.say(chunked(b"0123456789")[:-10])
-            await told.wait()
-            peer.say(b"\r\nzz\r\n")
+            await peer.say_and_be_heard(chunked(bytes(20 << 20))[:-5])
+            peer.say(b"zz\r\n")
             await peer.linger()
 
-        told = asyncio.Event()
-        async with RawServer(serve) as server, client() as it:
-            asking = asyncio.create_task(it.failure(server))
-            await asyncio.sleep(
-                0.02
-            )  # the client reads the body by then; either way it has to fail
-            told.set()
-            assert (await asking).kind == "malformed"
+        async with RawServer(serve) as server, client(max_body_bytes=64 << 20) as it:
+            assert (await it.failure(server)).kind == "malformed"
             await server.peers[0].gone.wait()
 
     run(main)

@@ -16,24 +16,18 @@ async def silence(peer: Peer) -> None:
     await peer.linger()
 
 
-async def until(happened) -> None:
-    while not happened():
-        await asyncio.sleep(0)
-
-
 def test_ready_is_awaited_with_a_connection_in_hand_and_nothing_written(run: Run, client) -> None:
     async def main() -> None:
         async with RawServer(echo) as server, client() as it:
 
             async def ready() -> None:
-                await until(lambda: server.peers)
-                await asyncio.sleep(0.02)  # a request that was written would be there by then
-                heads.append(list(server.peers[0].heads))
+                peer = await server.peer(0)
+                untouched.append(peer.untouched())
 
-            heads: list[list[bytes]] = []
+            untouched: list[bool] = []
             await it.answer(server, ready=ready)
-            await it.answer(server, ready=ready)
-            assert [len(seen) for seen in heads] == [0, 1]
+            assert untouched == [True]
+            assert len(server.peers) == 1
 
     run(main)
 
@@ -110,9 +104,7 @@ def test_a_connection_that_ends_while_waiting_for_ready_is_replaced(
             async def ready() -> None:
                 nonlocal asked
                 asked += 1
-                await until(lambda: server.peers)
-                server.peers[0].close()
-                await asyncio.sleep(0.02)  # no event tells that the client's loop has seen it
+                await (await server.peer(0)).close()
 
             asked = 0
             assert (await it.answer(server, b"1", ready=ready)).body == b"1"
@@ -132,10 +124,10 @@ def test_bytes_that_come_while_waiting_for_ready_are_nobodys_answer(
         async with RawServer(echo) as server, client() as it:
 
             async def ready() -> None:
-                await until(lambda: server.peers)
-                server.peers[0].slip(counted(b'"stale"'))
+                peer = await server.peer(0)
+                peer.slip(counted(b'"stale"'))
                 if seen:
-                    await server.peers[0].gone.wait()
+                    await peer.gone.wait()
 
             assert (await it.answer(server, b"1", ready=ready)).body == b"1"
             assert len(server.peers) == 2
@@ -178,7 +170,7 @@ def test_a_timeout_on_a_reused_connection_is_not_tried_again(run: Run, client) -
             peer.say(counted(await peer.request()))
             await silence(peer)
 
-        async with RawServer(serve) as server, client(timeout_seconds=0.1) as it:
+        async with RawServer(serve) as server, client(timeout_seconds=0.4) as it:
             await it.answer(server)
             assert (await it.failure(server)).kind == "timeout"
             assert len(server.peers) == 1
@@ -188,8 +180,8 @@ def test_a_timeout_on_a_reused_connection_is_not_tried_again(run: Run, client) -
 
 def test_waiting_for_ready_takes_none_of_the_time(run: Run, client) -> None:
     async def main() -> None:
-        async with RawServer(echo) as server, client(timeout_seconds=0.15) as it:
-            await it.answer(server, ready=lambda: asyncio.sleep(0.3))
+        async with RawServer(echo) as server, client(timeout_seconds=0.4) as it:
+            await it.answer(server, ready=lambda: asyncio.sleep(0.5))
 
     run(main)
 
@@ -212,11 +204,12 @@ def test_cancelling_ends_the_connection(run: Run, client) -> None:
     async def main() -> None:
         async with RawServer(silence) as server, client() as it:
             asking = asyncio.create_task(it.ask(server))
-            await until(lambda: server.peers and server.peers[0].heads)
+            peer = await server.peer(0)
+            await peer.asked.wait()
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
-            await server.peers[0].gone.wait()
+            await peer.gone.wait()
 
     run(main)
 
@@ -225,13 +218,14 @@ def test_cancelling_within_a_body_ends_the_connection(run: Run, client) -> None:
     async def main() -> None:
         async def serve(peer: Peer) -> None:
             await peer.request()
-            peer.say(counted(b"0123456789")[:-1])
+            await peer.say_and_be_heard(counted(bytes(20 << 20))[:-1])
+            within.set()
             await peer.linger()
 
-        async with RawServer(serve) as server, client() as it:
+        within = asyncio.Event()
+        async with RawServer(serve) as server, client(max_body_bytes=64 << 20) as it:
             asking = asyncio.create_task(it.ask(server))
-            await until(lambda: server.peers and server.peers[0].heads)
-            await asyncio.sleep(0.02)  # the head is read by then; either way it has to end
+            await within.wait()
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
@@ -264,7 +258,7 @@ def test_closing_fails_what_is_under_way(run: Run, client) -> None:
     async def main() -> None:
         async with RawServer(silence) as server, client() as it:
             asking = asyncio.create_task(it.failure(server))
-            await until(lambda: server.peers and server.peers[0].heads)
+            await (await server.peer(0)).asked.wait()
             await it.transport.close()
             assert (await asking).kind == "disconnected"
             await it.transport.close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+import ssl
+import threading
 
 import aiohttp
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from penstock.errors import JobError
 from penstock.transport import Request, Response
 from transport.conftest import Run
-from transport.raw import Peer, RawServer, counted, echo
+from transport.raw import CERTIFICATES, Peer, RawServer, counted, echo
 
 
 def test_a_name_that_does_not_resolve_is_a_failure_until_it_does(
@@ -57,6 +59,37 @@ def test_tls_works_with_the_authority_that_is_named(run: Run, client, authority:
             for body in (b"1", b"2" * 1_000_000, b"3"):
                 assert (await it.answer(server, body)).body == body
             assert len(server.peers) == 1
+
+    run(main)
+
+
+def test_the_tickets_of_a_new_tls_connection_are_not_taken_for_an_answer(
+    run: Run, client, authority: str
+) -> None:
+    handshaken = threading.Event()
+
+    def serve(listener: socket.socket) -> None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(CERTIFICATES / "localhost.pem")
+        accepted, _ = listener.accept()
+        with context.wrap_socket(accepted, server_side=True) as peer:
+            handshaken.set()
+            peer.recv(65_536)
+            peer.sendall(counted(b"{}"))
+            peer.recv(1)
+
+    async def main() -> None:
+        async def ready() -> None:
+            handshaken.wait(10)  # and no turn of the loop, so the tickets are still in the socket
+
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url = f"https://localhost:{listener.getsockname()[1]}/"
+            serving = asyncio.create_task(asyncio.to_thread(serve, listener))
+            async with client(ca_file=authority) as it:
+                answer = await it.transport.send(Request(url, {}, b"{}"), ready)
+                assert isinstance(answer, Response)
+                assert it.transport.counters.replaced == 0
+            await serving
 
     run(main)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 from aiohttp import ClientError
+from aiohttp.http_exceptions import ContentEncodingError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -146,11 +147,33 @@ def test_an_answer_that_is_not_whole_when_its_connection_is_reset_fails() -> Non
     asyncio.run(main())
 
 
+def test_what_was_wrong_with_a_body_stands_when_its_connection_ends() -> None:
+    async def main() -> None:
+        async with Line() as line:
+            line.hear([counted(b"plain", headers="Content-Encoding: gzip\r\n")])
+            line.wire.connection_lost(None)
+            with pytest.raises(ClientError) as caught:
+                await line.body()
+            assert isinstance(caught.value.__cause__, ContentEncodingError)
+
+    asyncio.run(main())
+
+
+def test_closing_does_not_wait_for_the_peer() -> None:
+    async def main() -> None:
+        async with Line() as line:
+            line.wire.close()
+            assert line.pipe.aborted
+
+    asyncio.run(main())
+
+
 def test_a_wire_is_clean_only_between_requests() -> None:
     async def main() -> None:
         async with Line() as line:
             assert not line.wire.is_clean()
             line.hear([counted(b"{}")])
+            assert not line.wire.is_clean()
             await line.body()
             assert line.wire.is_clean()
             line.wire.set_response_params(read_until_eof=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
+import traceback
+from collections.abc import Sequence
 from typing import Final
 
 import click
 
-from penstock.errors import EXIT_INTERNAL, EXIT_SIGINT, EXIT_USAGE, PenstockError
+from penstock.errors import EXIT_INTERNAL, EXIT_SIGINT, EXIT_USAGE, PenstockError, UsageError
 
 COMMANDS: Final = {
     "run": "Take records through an LLM API; the same command resumes.",
@@ -42,12 +45,12 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        import difflib
-
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            raise UsageError(
+                f"there is no command {args[0]!r}", f"{hint}There are: {', '.join(COMMANDS)}."
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -61,20 +64,42 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the `penstock` command."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Carry out a command line; returns the exit code, and shows what went wrong."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(list(arguments), prog_name="penstock", standalone_mode=False)
     except click.exceptions.Abort:
-        code = EXIT_SIGINT
-    except click.ClickException as error:
+        return EXIT_SIGINT
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        code = EXIT_USAGE
+        return EXIT_USAGE
+    except click.ClickException as error:
+        show_error(usage_error(error))
+        return EXIT_USAGE
     except PenstockError as error:
         show_error(error)
-        code = error.exit_code
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = EXIT_INTERNAL
-    sys.exit(code if isinstance(code, int) else 0)
+        return error.exit_code
+    except Exception:
+        traceback.print_exc()
+        show_error(PenstockError("this is a fault in Penstock", "Please report what is above."))
+        return EXIT_INTERNAL
+    return code if isinstance(code, int) else 0
+
+
+def usage_error(error: click.ClickException) -> UsageError:
+    """What click found wrong with the command line, as an error of ours."""
+    ctx = getattr(error, "ctx", None)
+    hint = f"See `{ctx.command_path if ctx else 'penstock'} --help`."
+    if isinstance(error, click.NoSuchOption):
+        names = [name.lstrip("-") for name in error.possibilities or ()]
+        near = difflib.get_close_matches(error.option_name.lstrip("-"), names, n=2)
+        meant = f"Did you mean {' or '.join(f'--{name}' for name in near)}? " if near else ""
+        return UsageError(f"there is no option {error.option_name}", meant + hint)
+    words = error.format_message().rstrip(".")
+    return UsageError(words[:1].lower() + words[1:], hint)
 
 
 def show_error(error: PenstockError) -> None:

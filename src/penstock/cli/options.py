@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import textwrap
+import shlex
+import sys
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
@@ -14,6 +15,7 @@ from penstock.job import (
     Job,
     Option,
     allowed_words,
+    convert,
     load_job,
     options,
     parse_pair,
@@ -21,31 +23,45 @@ from penstock.job import (
     plain_types,
 )
 
-SHORT = {"output": "-o", "job": "-j"}
+SHORT = {"output": "-o"}
+
+# Of the flags in a help text; a longer one stands on a line of its own.
+FLAG_COLUMNS = 22
 
 
-class JobCommand(click.Command):
-    """A command whose flags are the job's options, shown by group."""
+class GroupedCommand(click.Command):
+    """A command whose flags are shown by group, aligned over all groups."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         shown = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        for group, members in groupby(shown, key=lambda param: getattr(param, "group", "Other")):
-            rows = [row for param in members if (row := param.get_help_record(ctx)) is not None]
-            with formatter.section(group):
-                formatter.write_dl(rows, col_max=34)
+        for group, members in groupby(shown, key=group_of):
+            records = [found for one in members if (found := one.get_help_record(ctx)) is not None]
+            if records:
+                with formatter.section(group):
+                    formatter.write_dl(
+                        [(flag.ljust(FLAG_COLUMNS), text) for flag, text in records],
+                        col_max=FLAG_COLUMNS,
+                    )
 
 
-class JobOption(click.Option):
+class GroupedOption(click.Option):
+    """A flag that is shown in a group."""
+
+    def __init__(self, names: list[str], *, group: str = "Options", **how: Any) -> None:
+        super().__init__(names, **how)
+        self.group = group
+
+
+class JobOption(GroupedOption):
     """A flag that sets one field of the job."""
 
     def __init__(self, one: Option) -> None:
         self.one = one
-        self.group = one.group
-        flags = [one.flag] + ([SHORT[one.name]] if one.name in SHORT else [])
         is_flag = plain_types(one.type) == [bool]
         super().__init__(
-            [*flags, one.name],
-            help=one.help + shown_default(one),
+            [one.flag, *([SHORT[one.name]] if one.name in SHORT else []), one.name],
+            group=one.group,
+            help=one.help + shown_default(one.default),
             metavar=None if is_flag else metavar(one),
             is_flag=is_flag,
             default=None,
@@ -53,36 +69,37 @@ class JobOption(click.Option):
         )
 
 
+def group_of(param: click.Option) -> str:
+    """The heading that a flag stands under."""
+    return getattr(param, "group", "Options")
+
+
 def metavar(one: Option) -> str:
     """What a flag's value looks like."""
     return one.metavar or "|".join(allowed_words(one)) or "VALUE"
 
 
-def shown_default(one: Option) -> str:
+def shown_default(default: Any) -> str:
     """The default in a help text, where there is one worth showing."""
-    if one.default in (None, False, "", (), {}):
+    if default in (None, False, "", (), {}):
         return ""
-    return (
-        f"  [default: {one.default:g}]"
-        if isinstance(one.default, float)
-        else (f"  [default: {one.default}]")
-    )
+    return f" [default: {default:g}]" if isinstance(default, float) else f" [default: {default}]"
 
 
 def job_flags(only: Callable[[Option], bool] = lambda one: True) -> list[click.Parameter]:
     """The flags of all options but the inputs, which are arguments."""
-    job_file = click.Option(
+    job_file = GroupedOption(
         ["--job", "-j", "job_file"],
+        group="Job",
         metavar="FILE",
         help="A TOML file with any of these options as keys; flags and PENSTOCK_* variables win.",
     )
-    job_file.group = "Job"  # type: ignore[attr-defined]  # read by JobCommand
     flags = [JobOption(one) for one in options() if one.name != "inputs" and only(one)]
     return [job_file, *flags]
 
 
 def given(flags: dict[str, Any]) -> dict[str, Any]:
-    """Only the flags that were given, as values of the job."""
+    """Only the flags that were given, as values of the job. Raises JobError."""
     by_name = {one.name: one for one in options()}
     values: dict[str, Any] = {}
     for name, value in flags.items():
@@ -95,6 +112,7 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
             values[name] = dict(parse_pair(one, part) for part in value)
         else:
             values[name] = value
+    convert(values)
     return values
 
 
@@ -107,6 +125,21 @@ def job_of(inputs: Iterable[str], flags: dict[str, Any]) -> Job:
     return load_job(values, file=Path(file) if file else None)
 
 
-def paragraph(text: str) -> str:
-    """Text without its indentation, for a command's help."""
-    return textwrap.dedent(text).strip()
+def command_line() -> str:
+    """The command that this process was called by, for people to call it again.
+
+    It is kept in the run directory, so a header's value goes, unless it only names a variable.
+    """
+    arguments = sys.argv[1:]
+    for place, argument in enumerate(arguments):
+        if argument == "--header" and arguments[place + 1 :]:
+            arguments[place + 1] = without_value(arguments[place + 1])
+        elif argument.startswith("--header="):
+            arguments[place] = "--header=" + without_value(argument.removeprefix("--header="))
+    return shlex.join(["penstock", *arguments])
+
+
+def without_value(header: str) -> str:
+    """A --header's NAME=VALUE, the value masked unless it is `env:VAR`."""
+    name, equals, value = header.partition("=")
+    return header if value.startswith("env:") else f"{name}{equals}***"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
-from penstock.cli.options import JobCommand, given, job_flags
+from penstock.cli.options import GroupedCommand, GroupedOption, command_line, given, job_flags
 
 HELP = """Ask again for rows that ended as dead letters, and export anew.
 
-Options given here hold for this redo alone: another prompt, model or --param for its requests, other
-limits. An interrupted redo is resumed by the same command.
+Options given here hold for this redo alone: another prompt, model or --param for its requests,
+other limits. An interrupted redo is resumed by the same command.
 
 \b
     penstock redo answers.parquet.run --only timeout,server_error --timeout 900
@@ -28,6 +26,7 @@ def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
     """Begin the redo, then run it."""
     from penstock.api import show_run
     from penstock.engine.redo import begin
+    from penstock.job import with_prompt
     from penstock.ledger.rows import RowSet
 
     numbers = None
@@ -36,35 +35,45 @@ def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
         for row in read_rows(Path(rows)):
             numbers.add(row)
     classes = [name.strip() for name in (only or "").split(",") if name.strip()]
-    job, redo = begin(Path(run_dir), only=classes, rows=numbers, changes=given(flags))
+    changes = with_prompt(given(flags))
+    job, redo = begin(Path(run_dir), only=classes, rows=numbers, changes=changes)
     click.echo(f"redo {redo.number}: {len(redo.rows)} rows are asked again", err=True)
     job = msgspec.structs.replace(job, run_dir=run_dir)
-    return show_run(job, command=shlex.join(["penstock", *sys.argv[1:]]))
+    return show_run(job, command=command_line())
 
 
 def read_rows(path: Path) -> list[int]:
     """The row numbers in a file, one a line. Raises UsageError."""
     from penstock.errors import UsageError
+    from penstock.job import reason
 
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--rows {path}: {error}", "Name a file of row numbers.") from None
+        raise UsageError(f"--rows {path}: {reason(error)}", "Name a file of row numbers.") from None
     bad = next((line for line in lines if not line.isdecimal()), None)
     if bad is not None:
         raise UsageError(f"--rows {path}: {bad!r} is no row number", "Write one number a line.")
     return [int(line) for line in lines]
 
 
-command = JobCommand(
+command = GroupedCommand(
     "redo",
     callback=redo,
     params=[
-        click.Argument(["run_dir"]),
-        click.Option(
-            ["--only"], metavar="CLASS,...", help="Only dead letters of these error classes."
+        click.Argument(["run_dir"], metavar="RUN_DIR"),
+        GroupedOption(
+            ["--only"],
+            group="Which rows",
+            metavar="CLASS,...",
+            help="Only dead letters of these error classes.",
         ),
-        click.Option(["--rows"], metavar="FILE", help="Only the rows whose numbers FILE lists."),
+        GroupedOption(
+            ["--rows"],
+            group="Which rows",
+            metavar="FILE",
+            help="Only the rows whose numbers FILE lists, one a line.",
+        ),
         *job_flags(lambda one: one.name not in NOT_HERE)[1:],
     ],
     help=HELP,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import Any
 
 import click
 
-from penstock.cli.options import JobCommand, job_flags, job_of
+from penstock.cli.options import GroupedCommand, command_line, job_flags, job_of
 from penstock.errors import JobError
 from penstock.job import Job
 
@@ -29,11 +28,14 @@ def run(inputs: tuple[str, ...], **flags: Any) -> int:
 
     job = job_of(inputs, flags)
     confirm_fresh(job)
-    return show_run(job, command=shlex.join(["penstock", *sys.argv[1:]]))
+    return show_run(job, command=command_line())
 
 
 def confirm_fresh(job: Job) -> None:
-    """Ask before --fresh moves a run with paid results aside. Raises JobError without a terminal."""
+    """Ask before --fresh moves a run with paid results aside.
+
+    Raises JobError without a terminal.
+    """
     from penstock.engine.opening import run_directory_of
     from penstock.ledger.run_directory import RunDirectory
 
@@ -47,7 +49,7 @@ def confirm_fresh(job: Job) -> None:
     click.confirm(f"Move {run_directory_of(job)} aside and begin anew?", abort=True, err=True)
 
 
-command = JobCommand(
+command = GroupedCommand(
     "run",
     callback=run,
     params=[click.Argument(["inputs"], nargs=-1, metavar="INPUT..."), *job_flags()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from penstock._core import Classifier, Limiter, Slab, monotonic_ns
@@ -17,6 +18,7 @@ from penstock.transport.failure import Failure
 from penstock.transport.transport import Request, Response, Transport
 
 OK = 200
+GATE = 16  # enough to open connections at a good rate, few enough to leave idle
 
 
 class Asker:
@@ -33,14 +35,17 @@ class Asker:
     ) -> None:
         self._provider = provider
         self._transport = transport
-        self._pacer = pacer
+        self.pacer = pacer
         self._limiter = limiter
-        self._slab = slab
+        self.slab = slab
         self._base_url = base_url.rstrip("/")
         self._redactor = Redactor(())
         self._classifier = Classifier(provider.rules)
         self._predictor = TokenPredictor()
         self._headers: Mapping[str, str] = {}
+        self.key_number = -1  # how often the headers were set anew
+        # Few hold a connection while they wait for a ticket: else every slot would open one.
+        self.gate = asyncio.Semaphore(GATE)
         self.in_flight = 0
         self.waiting = 0  # for a ticket
 
@@ -48,13 +53,15 @@ class Asker:
         """Send these with every request from now on, and hide what they hold."""
         self._headers = headers
         self._redactor = redactor
+        self.key_number += 1
 
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
         predicted = self._predictor.predict(len(ask.body), ask.output_tokens)
-        sending = Sending(self, *predicted)
+        sending, key_number = Sending(self, *predicted), self.key_number
         request = Request(self._base_url + ask.path, self._headers, ask.body)
         try:
+            await sending.approach()
             came = await self._transport.send(request, sending.ready)
         finally:
             sending.ended()
@@ -62,11 +69,12 @@ class Asker:
             attempt = self._without_answer(came, sending.alone)
         else:
             attempt = self._judge(ask, came, sending.alone)
+        attempt.key_number = key_number
         if came.sent_ns:
             latency_ns = came.done_ns - came.sent_ns
             attempt.latency_seconds = latency_ns / 1e9
-            self._slab.record(H.REQUEST_US, latency_ns // 1000)
-        self._slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
+            self.slab.record(H.REQUEST_US, latency_ns // 1000)
+        self.slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
         self._settle(ask, sending, attempt)
         return attempt
 
@@ -130,7 +138,16 @@ class Asker:
 class Sending:
     """The moment between a connection and a request on it: the ticket, and what it was charged."""
 
-    __slots__ = ("_asker", "alone", "charged_ns", "input_tokens", "output_tokens", "sent_ns")
+    __slots__ = (
+        "_asker",
+        "_at_gate",
+        "_wanted_ns",
+        "alone",
+        "charged_ns",
+        "input_tokens",
+        "output_tokens",
+        "sent_ns",
+    )
 
     def __init__(self, asker: Asker, input_tokens: int, output_tokens: int) -> None:
         self._asker = asker
@@ -139,23 +156,37 @@ class Sending:
         self.charged_ns = 0
         self.sent_ns = 0
         self.alone = False
+        self._at_gate = False
+        self._wanted_ns = 0
+
+    async def approach(self) -> None:
+        """Wait to be among the few that may take a connection and wait with it for a ticket."""
+        self._asker.waiting += 1
+        self._wanted_ns = monotonic_ns()
+        await self._asker.gate.acquire()
+        self._at_gate = True
 
     async def ready(self) -> None:
         """Wait for the ticket; the transport writes the request when this returns."""
         asker = self._asker
-        wanted_ns = monotonic_ns()
-        asker.waiting += 1
-        try:
-            self.charged_ns = await asker._pacer.ticket(self.input_tokens, self.output_tokens)
-        finally:
-            asker.waiting -= 1
+        self.charged_ns = await asker.pacer.ticket(self.input_tokens, self.output_tokens)
         self.sent_ns = monotonic_ns()
-        asker._slab.add(C.LIMIT_WAIT_NS, self.sent_ns - wanted_ns)
-        asker._slab.add(C.REQUESTS_SENT, 1)
+        self._pass()
+        asker.slab.add(C.LIMIT_WAIT_NS, self.sent_ns - self._wanted_ns)
+        asker.slab.add(C.REQUESTS_SENT, 1)
         self.alone = asker.in_flight == 0
         asker.in_flight += 1
 
     def ended(self) -> None:
-        """The request is out no more."""
+        """The request is out no more, or never went out."""
         if self.sent_ns:
             self._asker.in_flight -= 1
+        else:
+            self._pass()
+
+    def _pass(self) -> None:
+        """Wait no more."""
+        self._asker.waiting -= 1
+        if self._at_gate:
+            self._at_gate = False
+            self._asker.gate.release()

@@ -19,3 +19,4 @@ class Attempt(msgspec.Struct):
     body: bytes | None = None
     request_id: str | None = None
     latency_seconds: float | None = None
+    key_number: int = 0  # which of the worker's keys, from 0, it was sent with

@@ -1,8 +1,8 @@
 """Which row killed a worker: a pure decider.
 
 SIGKILL, SIGTERM and hangs come from outside and accuse nobody. A crash accuses the rows that were
-started; they are asked for again in a worker of their own, halved after each further crash, and only a
-row that kills it alone, twice, is condemned.
+started; they are asked for again in a worker of their own, halved after each further crash, and
+only a row that kills it alone, twice, is condemned.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def parted(wanted: Ranges, accused: Container[int]) -> tuple[Ranges, Ranges]:
 
 
 class Suspects(msgspec.Struct, frozen=True):
-    """Rows under suspicion together, all of one shard, and how often they crashed a worker alone."""
+    """Rows of one shard under suspicion together, and how often they crashed a worker alone."""
 
     grant: Grant
     wanted: Ranges
@@ -81,7 +81,10 @@ class Quarantine:
             self._groups.appendleft(msgspec.structs.replace(group, wanted=left))
 
     def crashed(self, left: Ranges) -> Suspects | None:
-        """The quarantine worker crashed with `left` unanswered. Returns the one row to condemn, if any."""
+        """The quarantine worker crashed with `left` unanswered.
+
+        Returns the one row to condemn, if any.
+        """
         group, self.current = self.current, None
         if group is None or not left:
             return None

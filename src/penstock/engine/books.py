@@ -1,4 +1,4 @@
-"""The run's account while it is under way: what is done, where to read on, what a checkpoint holds."""
+"""The run's account while it is under way: what is done, and where to read on."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 import msgspec
+import pyarrow
 
 from penstock.engine.leases import Ranges
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import write_checkpoint
 from penstock.ledger.disk import Disk
+from penstock.ledger.figures import example
 from penstock.ledger.recovery import absorb, reread
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.written import Written
+from penstock.observe.report import Failure
 from penstock.sources.shard import Cursor
 
 
@@ -43,6 +46,7 @@ class Books:
         self._target = target
         self._starts: list[int] = [cursor.row if cursor else 0]  # first rows of shards read
         self._cursors: list[Cursor | None] = [cursor]
+        self.examples: dict[str, Failure] = {}  # one of each class that was met in this epoch
         self.done = account.done_in(generation)
 
     @property
@@ -74,7 +78,14 @@ class Books:
     def absorb(self, written: Iterable[Written]) -> None:
         """Count batches that are durable."""
         for one in written:
-            self._account.add(one, lambda told: reread(self._run_directory, self._run_id, told))
+            self._account.add(one, self._reread)
+            for error_class in one.failed.keys() - self.examples.keys():
+                batch = self._reread(one)
+                at = batch["error_class"].to_pylist().index(error_class)
+                self.examples[error_class] = example(batch, at)
+
+    def _reread(self, told: Written) -> pyarrow.RecordBatch:
+        return reread(self._run_directory, self._run_id, told)
 
     def untold(self, worker: int) -> list[Written]:
         """What a dead worker of this epoch wrote and did not tell, made durable. It blocks.

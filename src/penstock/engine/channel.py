@@ -1,8 +1,8 @@
 """Framed messages over a socket pair: how supervisor and workers talk.
 
-A frame is two little-endian 32-bit lengths, a message in MessagePack, and the payload of a shard, raw.
-The reader hands on what has come as soon as a frame is whole, also after the peer died: what a killed
-worker had written is read to the end.
+A frame is two little-endian 32-bit lengths, a message in MessagePack, and the payload of a shard,
+raw. The reader hands on what has come as soon as a frame is whole, also after the peer died: what a
+killed worker had written is read to the end.
 """
 
 from __future__ import annotations
@@ -31,8 +31,6 @@ class Channel(asyncio.Protocol, Generic[M]):
         self._lost = lost
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
-        self._writable = asyncio.Event()
-        self._writable.set()
         self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -56,14 +54,7 @@ class Channel(asyncio.Protocol, Generic[M]):
 
     def connection_lost(self, exception: Exception | None) -> None:
         self.closed = True
-        self._writable.set()
         self._lost()
-
-    def pause_writing(self) -> None:
-        self._writable.clear()
-
-    def resume_writing(self) -> None:
-        self._writable.set()
 
     def send(self, message: msgspec.Struct, payload: bytes = b"") -> None:
         """Write a frame; a peer that is gone takes nothing and raises nothing."""
@@ -71,15 +62,6 @@ class Channel(asyncio.Protocol, Generic[M]):
             return
         body = self._encoder.encode(message)
         self._transport.write(HEADER.pack(len(body), len(payload)) + body + payload)
-
-    async def flushed(self) -> None:
-        """Wait until the peer has taken most of what was sent, or is gone."""
-        await self._writable.wait()
-
-    @property
-    def congested(self) -> bool:
-        """Whether the peer takes frames more slowly than they are sent."""
-        return not self._writable.is_set()
 
     def close(self) -> None:
         """Close after what was sent."""

@@ -1,8 +1,9 @@
-"""From results to the disk: gathers a worker's results into batches and says what is there for good.
+"""From results to the disk: gathers a worker's results into batches and says what is there for
+good.
 
-The event loop only appends to columns. One thread encodes and writes a batch at 256 results, 8 MiB or
-250 ms, so that a killed process loses no more; another syncs every second, so that rows are told as
-committed only once they survive a power loss. One sync is in flight at a time.
+The event loop only appends to columns. One thread encodes and writes a batch at 256 results, 8 MiB
+or 250 ms, so that a killed process loses no more; another syncs every second, so that rows are told
+as committed only once they survive a power loss. One sync is in flight at a time.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from penstock._core import monotonic_ns
-from penstock.ledger.schema import ResultColumns
 from penstock.ledger.mark import ShardMark
+from penstock.ledger.schema import ResultColumns
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
 from penstock.record import Result
@@ -43,7 +44,7 @@ class Committer:
         self._shards: set[ShardMark] = set()
         self._oldest_ns = 0
         self._synced_ns = monotonic_ns()
-        self._unwritten = 0
+        self._writes: set[asyncio.Future[None]] = set()
         self._unsynced = False
         self._sync: asyncio.Future[Any] | None = None
         self._writing = ThreadPoolExecutor(1, "penstock-write")
@@ -52,7 +53,7 @@ class Committer:
     @property
     def congested(self) -> bool:
         """Whether the disk is behind, so that no further record should start."""
-        return self._unwritten >= MOST_UNWRITTEN
+        return len(self._writes) >= MOST_UNWRITTEN
 
     def add(self, result: Result, shard: ShardMark) -> None:
         """Take a result in."""
@@ -66,11 +67,12 @@ class Committer:
     def tick(self, now_ns: int, idle: bool) -> None:
         """Flush and sync what is old enough; called with every beat of the loop.
 
-        A worker that is `idle` has no reason to wait: what it holds back may be the run's last rows.
+        A worker that is `idle` has no reason to wait: what it holds back may be the run's last
+        rows.
         """
         if len(self._columns) and (idle or now_ns - self._oldest_ns >= BATCH_NS):
             self._flush()
-        due = (idle and not self._unwritten) or now_ns - self._synced_ns >= SYNC_NS
+        due = (idle and not self._writes) or now_ns - self._synced_ns >= SYNC_NS
         if self._unsynced and self._sync is None and due:
             self._start_sync(now_ns)
 
@@ -78,20 +80,21 @@ class Committer:
         """Write, sync and tell all that was added, and finish the segment."""
         if len(self._columns):
             self._flush()
-        while self._unwritten or self._sync is not None:
-            await asyncio.sleep(0.001)
+        while under_way := [*self._writes, *([self._sync] if self._sync else [])]:
+            await asyncio.wait(under_way)
+            await asyncio.sleep(0)  # the callbacks of what ended
         written = await self._loop.run_in_executor(self._syncing, self._writer.close)
         self._committed(written)
 
     def _flush(self) -> None:
         batch, shards = self._columns.take(), sorted(self._shards)
         self._shards.clear()
-        self._unwritten += 1
         future = self._loop.run_in_executor(self._writing, self._writer.write, batch, shards)
+        self._writes.add(future)
         future.add_done_callback(self._written)
 
     def _written(self, future: asyncio.Future[None]) -> None:
-        self._unwritten -= 1
+        self._writes.discard(future)
         self._unsynced = True
         if (error := future.exception()) is not None:
             self._failed(error)

@@ -1,7 +1,7 @@
 """The key: where it comes from, and a type that does not show it.
 
-A key is read from the environment or a file, never from an argument. OPENAI_API_KEY is for OpenAI's own
-host: it is not sent elsewhere unless it is named.
+A key is read from the environment or a file, never from an argument. OPENAI_API_KEY is for OpenAI's
+own host: it is not sent elsewhere unless it is named.
 """
 
 from __future__ import annotations

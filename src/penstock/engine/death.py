@@ -1,7 +1,8 @@
 """What ties a worker's life to its supervisor's: two ropes, and deaf ears for a terminal's signals.
 
 The socket's end is the first rope. PR_SET_PDEATHSIG, on Linux, is the second, and only where the
-supervisor spawned the worker from its main thread: the signal follows the *thread*, not the process.
+supervisor spawned the worker from its main thread: the signal follows the *thread*, not the
+process.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ def follow_parent(parent: int) -> None:
 def ignore_terminal() -> None:
     """Leave SIGINT and SIGTERM to the supervisor, which says when to drain.
 
-    Ctrl+C reaches the whole process group, and service managers signal every process of a service: a
-    worker that obeyed would drop what the grace period lets it finish.
+    Ctrl+C reaches the whole process group, and service managers signal every process of a service:
+    a worker that obeyed would drop what the grace period lets it finish.
     """
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

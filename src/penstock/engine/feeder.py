@@ -18,8 +18,9 @@ BYTES_AT_ONCE = 4 << 20
 class Feeder:
     """The shards that still have rows to be asked for, in input order.
 
-    `done` rows are left out, so are rows from `limit` on, and those not in `target` where one is given.
-    A shard that an earlier epoch read must be what it was then: `known` has those, by first row.
+    `done` rows are left out, so are rows from `limit` on, and those not in `target` where one is
+    given. A shard that an earlier epoch read must be what it was then: `known` has those, by first
+    row.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Feeder:
         self._limit = limit
         self._target = target
         self._thread = ThreadPoolExecutor(1, "penstock-read")
+        self._closed = False
         self.exhausted = False
         self.rows_read = 0  # the number of the first row that was not read
         self.ends: list[Cursor] = []  # where each shard ended that was read; for the taker to clear
@@ -46,28 +48,33 @@ class Feeder:
         Raises InputError where the input can't be read on.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._read)
+        # `exhausted` changes here, in the step that hands the last shards on: were the thread to
+        # set it, the run would look complete while they are still on their way.
+        found, self.exhausted = await loop.run_in_executor(self._thread, self._read)
+        return found
 
-    def _read(self) -> list[tuple[Shard, Ranges]]:
+    def _read(self) -> tuple[list[tuple[Shard, Ranges]], bool]:
+        """Shards with rows to be asked for, and whether those were the last."""
         found: list[tuple[Shard, Ranges]] = []
         size = 0
-        while not self.exhausted and len(found) < SHARDS_AT_ONCE and size < BYTES_AT_ONCE:
+        while not self._closed and len(found) < SHARDS_AT_ONCE and size < BYTES_AT_ONCE:
             shard = next(self._shards, None)
             if shard is None:
-                self.exhausted = True
-                break
+                return found, True
             if (mark := self._known.get(shard.first_row)) is not None:
                 check_unchanged(shard, mark.rows, mark.checksum)
             self.ends.append(shard.next)
             end = shard.first_row + shard.rows
-            if self._limit is not None and end >= self._limit:
+            is_last = self._limit is not None and end >= self._limit
+            if is_last and self._limit is not None:
                 end = self._limit
-                self.exhausted = True
             self.rows_read = max(self.rows_read, end)
             if wanted := self._wanted(shard.first_row, end):
                 found.append((shard, wanted))
                 size += len(shard.payload)
-        return found
+            if is_last:
+                return found, True
+        return found, False
 
     def _wanted(self, start: int, end: int) -> Ranges:
         missing = list(self._done.missing(start, end))
@@ -81,5 +88,6 @@ class Feeder:
         ]
 
     def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; a thread that is reading stops at the next shard."""
+        self._closed = True
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -2,7 +2,8 @@
 
 Rows reach it as shards, go out as leases as far as workers gave credit, and leave it when they are
 committed. What a dead worker leaves comes back, and is leased before anything fresh. It keeps the
-payload of every shard that is not wholly committed, so nothing is read from the input twice in a run.
+payload of every shard that is not wholly committed, so nothing is read from the input twice in a
+run.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class LeaseTable:
             self._held[worker] = [grant for grant in held if self._undone(grant.wanted)]
 
     def remove_worker(self, worker: int) -> list[Grant]:
-        """A worker is dead and its segments merged: what is left of its leases, no longer leased."""
+        """A worker is dead and its segments merged: what is left of its leases, leased no more."""
         self._credit.pop(worker, None)
         left = []
         for grant in self._held.pop(worker, []):

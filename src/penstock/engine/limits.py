@@ -1,10 +1,10 @@
 """From a job's limits to buckets, slots and workers: pure arithmetic.
 
-The promise (no half-open window W holds more than N) is kept on *send* times, so what a bucket may give
-depends on how late a ticket may be used: see the compiled core. `late_ns` is small against the window, so
-that the price of lateness stays near 1 %. A token bucket's ceiling, the largest cost it takes without an
-extra charge, comes from the costs of sampled records: a bucket smaller than a usual record would have to
-overcharge every one of them.
+The promise (no half-open window W holds more than N) is kept on *send* times, so what a bucket may
+give depends on how late a ticket may be used: see the compiled core. `late_ns` is small against the
+window, so that the price of lateness stays near 1 %. A token bucket's ceiling, the largest cost it
+takes without an extra charge, comes from the costs of sampled records: a bucket smaller than a
+usual record would have to overcharge every one of them.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Bucket(msgspec.Struct, frozen=True):
 
 
 def buckets_of(job: Job, largest_tokens: int) -> list[Bucket]:
-    """The buckets of a job's limits; `largest_tokens` is the largest predicted cost of the sample."""
+    """The buckets of a job's limits; `largest_tokens` is the largest cost in the sample."""
     given = (
         ("rps", _core.REQUESTS, job.rps, SECOND_NS),
         ("rpm", _core.REQUESTS, job.rpm, MINUTE_NS),
@@ -70,7 +70,7 @@ def buckets_of(job: Job, largest_tokens: int) -> list[Bucket]:
 
 
 def ceiling(resource: int, limit: int, window_ns: int, largest_tokens: int) -> int:
-    """The burst of a bucket: 1 % of the limit or 0.05 s of the rate, and for tokens a usual record."""
+    """A bucket's burst: 1 % of the limit or 0.05 s of the rate; for tokens, a usual record."""
     burst = max(1, min(limit // 100, limit * SECOND_NS // (20 * window_ns)))
     if resource == _core.REQUESTS:
         return burst
@@ -107,7 +107,7 @@ def worker_count(job: Job, cores: int) -> int:
         return min(job.workers, slots)
     rate = request_rate(job)
     needed = slots / SLOTS_PER_WORKER if rate is None else rate / REQUESTS_PER_WORKER
-    return max(1, min(cores, math.ceil(needed)))
+    return max(1, min(cores, slots, math.ceil(needed)))
 
 
 def share(total: int, parts: int) -> list[int]:

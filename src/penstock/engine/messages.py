@@ -98,7 +98,7 @@ class Failing(Message, frozen=True):
 
 
 class Failed(Message, frozen=True):
-    """The worker can't go on, for a reason that no record is to blame for, or for a bug (traceback)."""
+    """The worker can't go on: the disk fails, or an exception that nothing handled (`accuses`)."""
 
     reason: str
     traceback: str
@@ -110,5 +110,9 @@ class Goodbye(Message, frozen=True):
     """All is committed; nothing more comes."""
 
 
-FromSupervisor = Setup | Lease | Drain | Cut
+class Exhausted(Message, frozen=True):
+    """No fresh rows will come: what is idle from now on waits for no input."""
+
+
+FromSupervisor = Setup | Lease | Exhausted | Drain | Cut
 FromWorker = Hello | Want | Committed | Fatal | Failing | Failed | Goodbye

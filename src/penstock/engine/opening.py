@@ -1,7 +1,8 @@
 """Opening a run: from a job to a locked run directory and a plan, or to a clear refusal.
 
-All that can be wrong with a job is found here, before the first request; what can be checked without
-the run directory is checked before that is made, so that a refused job leaves nothing behind.
+All that can be wrong with a job is found here, before the first request; what can be checked
+without the run directory is checked before that is made, so that a refused job leaves nothing
+behind.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from penstock.errors import JobError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.disk import Disk
 from penstock.ledger.epoch import begin_epoch
+from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
 from penstock.ledger.lock import RunLock
 from penstock.ledger.mounts import check_mount
 from penstock.ledger.output_check import check_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
+from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import (
     Manifest,
@@ -106,9 +109,11 @@ def open_run(
     was_there = path.exists()
     streamed = objects is not None or STDIN in job.inputs
     checked = None if streamed else check(job, path, None)
+    locked = False
     try:
         directory.prepare(disk)
         with held(disk, directory, fresh=job.fresh) as lock:
+            locked = True
             if objects is not None:
                 paths, stdin = spooled(objects, directory.spool)
                 job = msgspec.structs.replace(job, inputs=tuple(paths))
@@ -116,9 +121,12 @@ def open_run(
             manifest = adopt(job, disk, directory, checked)
             opened = begin(job, disk, directory, lock, manifest, checked, key, headers)
             opened.warnings.extend([warning] if warning else [])
-            yield opened
+            try:
+                yield opened
+            finally:
+                checked.inputs.close()  # a thread may still wait for standard input
     except BaseException:
-        if not was_there and not directory.exists():
+        if locked and not was_there and not directory.exists():
             shutil.rmtree(path, ignore_errors=True)
         raise
 
@@ -129,10 +137,11 @@ def held(disk: Disk, directory: RunDirectory, *, fresh: bool) -> Iterator[RunLoc
     lock = RunLock.acquire(disk, directory)
     try:
         if fresh and directory.exists():
-            move_aside(disk, directory.path)
+            aside = move_aside(disk, directory.path)
             lock.release()
             directory.prepare(disk)
             lock = RunLock.acquire(disk, directory)
+            inherit(disk, directory.path, aside)
         yield lock
     finally:
         lock.release()
@@ -151,6 +160,7 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     if not inputs.batch_lines:
         provider.check_columns(schema.names)
     columns = output_columns(schema, keep=job.keep, prefix=job.prefix, id_column=job.id)
+    check_types(Path(job.output), columns)
     id_column = schema.id_column(job.id)
     sample = list(inputs.sample(SAMPLE_RECORDS))
     refuse_unrenderable(provider, sample)
@@ -189,7 +199,7 @@ def adopt(job: Job, disk: Disk, directory: RunDirectory, checked: Checked) -> Ma
             identity=ours,
             job=public_job(job),
             inputs=list(checked.inputs.frozen),
-            input_schema=msgspec.to_builtins(checked.columns.inputs),
+            input_schema=checked.columns.inputs,
             output_schema=checked.columns.types,
             shard_rows=limits.shard_rows(limits.concurrency(job)),
             batch_lines=checked.inputs.batch_lines,

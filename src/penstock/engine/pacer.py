@@ -1,8 +1,9 @@
 """The pacer of a worker: tickets in order, each taken for the head of the line alone.
 
-Only the head reserves, and never further ahead than the horizon: a ticket that is held is capacity that
-no other worker can use. The event loop's timers tick in milliseconds, so it wakes and lets go of all
-that is due. A ticket that a pause or a tune made void, or that is used too late, is taken anew.
+Only the head reserves, and never further ahead than the horizon: a ticket that is held is capacity
+that no other worker can use. The event loop's timers tick in milliseconds, so it wakes and lets go
+of all that is due. A ticket that a pause or a tune made void, or that is used too late, is taken
+anew.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class Pacer:
 
     def _drive(self) -> None:
         """Let go of all that is due; set the timer for what is not."""
-        self._timer = None
+        if self._timer is not None:  # of a line that has emptied meanwhile
+            self._timer.cancel()
+            self._timer = None
         while self._line:
             waiter = self._line[0]
             now_ns = monotonic_ns()
@@ -87,9 +90,9 @@ class Pacer:
                 self._timer = self._loop.call_later(delay_ns / 1e9, self._drive)
                 return
             self._line.popleft()
-            self._due_ns = 0
+            charged_ns, self._due_ns = self._due_ns, 0
             if not waiter.future.done():
-                waiter.future.set_result(now_ns)
+                waiter.future.set_result(charged_ns)
 
     def _advance(self, waiter: Waiter, now_ns: int) -> int:
         """When to look again; a time not after `now_ns` means that the head may go."""

@@ -1,8 +1,8 @@
 """What a request will cost in tokens, learned online from what earlier ones did.
 
-Input: tokens per byte of the body, a running mean. Output: a high quantile of the last answers, for a
-charge that is too low lets a burst through while one that is too high is refunded when it settles;
-`max_tokens` bounds it, but is not taken for it.
+Input: tokens per byte of the body, a running mean. Output: a high quantile of the last answers, for
+a charge that is too low lets a burst through while one that is too high is refunded when it
+settles; `max_tokens` bounds it, but is not taken for it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TokenPredictor:
         self._seen = 0
 
     def predict(self, body_bytes: int, most_output: int) -> tuple[int, int]:
-        """Input and output tokens; `most_output` is what the request allows, 0 where it doesn't say."""
+        """Input and output tokens; `most_output` is what the request allows (0: it doesn't say)."""
         output = min(self._output, most_output) if most_output else self._output
         return max(1, round(body_bytes * self._per_byte)), output
 

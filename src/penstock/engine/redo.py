@@ -1,7 +1,7 @@
 """Beginning a redo: which dead letters are asked again, and under which job.
 
-What is begun here is durable, and carried on by an ordinary run of the same directory: that is how an
-interrupted redo resumes, too.
+What is begun here is durable, and carried on by an ordinary run of the same directory: that is how
+an interrupted redo resumes, too.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def begin(
 ) -> tuple[Job, Generation]:
     """Begin a redo, or find the one that was interrupted. Returns the run's job and the redo.
 
-    `only` are error classes (none: all of them), `rows` further restricts to some rows; `changes` are
-    options of the job: those free to change apply to this epoch, the others to the redo's requests.
-    Raises UsageError where there is nothing to redo, or the run is not complete.
+    `only` are error classes (none: all of them), `rows` further restricts to some rows; `changes`
+    are options of the job: those free to change apply to this epoch, the others to the redo's
+    requests. Raises UsageError where there is nothing to redo, or the run is not complete.
     """
     directory, disk = RunDirectory(run_directory), Disk()
     manifest = directory.manifest()

@@ -1,8 +1,8 @@
 """The shared memory of a run: one anonymous region with the limiter and a seat for each worker.
 
 It is passed to workers by file descriptor: a memfd on Linux, an unlinked file elsewhere. Not
-`multiprocessing.shared_memory`, whose resource tracker on CPython 3.11 unlinks the owner's segment when
-an attacher exits. Nothing in it is ever locked, so a killed process can't wedge the others.
+`multiprocessing.shared_memory`, whose resource tracker on CPython 3.11 unlinks the owner's segment
+when an attacher exits. Nothing in it is ever locked, so a killed process can't wedge the others.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -85,7 +86,7 @@ def anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         return os.memfd_create("penstock", os.MFD_CLOEXEC)
     descriptor, path = tempfile.mkstemp()
-    os.unlink(path)
+    Path(path).unlink()
     return descriptor
 
 

@@ -19,7 +19,7 @@ def result_of(
     finished_at: int,
     keep: KeepResponse,
 ) -> Result:
-    """How a record ended; `error_class` is empty where it succeeded, `finished_at` in microseconds."""
+    """How a record ended; `error_class` is empty where it succeeded, `finished_at` in µs."""
     succeeded = attempt.answer is not None and not error_class
     result = Result(
         row=pending.record.row,

@@ -1,4 +1,4 @@
-"""When a record is asked again: backoff, the retry budget and the retry heap; time comes from outside."""
+"""When a record is asked again: backoff, retry budget, retry heap; time comes from outside."""
 
 from __future__ import annotations
 
@@ -82,8 +82,9 @@ def backoff(tries: int, wait_seconds: float | None, chance: float) -> float:
 def pause_seconds(throttles_in_a_row: int, wait_seconds: float | None) -> float:
     """How long a throttled answer pauses the whole endpoint.
 
-    One throttle among successes holds back its own record alone: providers and proxies throttle single
-    requests while others pass. Two with no success between them mean that the endpoint is full.
+    One throttle among successes holds back its own record alone: providers and proxies throttle
+    single requests while others pass. Two with no success between them mean that the endpoint is
+    full.
     """
     if throttles_in_a_row < 2:
         return 0.0
@@ -94,7 +95,7 @@ def pause_seconds(throttles_in_a_row: int, wait_seconds: float | None) -> float:
 
 
 class RetryBudget:
-    """How many retries may be sent: a share of the requests and some per second; it never fails one."""
+    """How many retries may be sent: a share of the requests, and some per second."""
 
     def __init__(self, now_ns: int, share_of_rate: float = 1.0) -> None:
         self._per_ns = BUDGET_PER_SECOND * share_of_rate / SECOND_NS

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
+import uvloop
 
 from penstock import _core, errors
 from penstock._core import monotonic_ns
@@ -20,10 +24,11 @@ from penstock.engine.signals import heard
 from penstock.engine.stopping import Stopped, complete
 from penstock.engine.supervisor import Supervisor
 from penstock.engine.watch import watched
-from penstock.errors import InputError, PenstockError
+from penstock.errors import InputError, Interrupted, PenstockError
 from penstock.job import Job
 from penstock.ledger.account import Account
-from penstock.ledger.export import ExportReport, export
+from penstock.ledger.checkpoint import void_checkpoint
+from penstock.ledger.export import ExportReport, RowMissing, export
 from penstock.ledger.summary import write_summary
 from penstock.observe import events
 from penstock.observe.log import Log
@@ -43,7 +48,7 @@ COUNTED: Mapping[int, Counted] = {
 }
 
 
-async def run(
+def run(
     job: Job,
     environment: Mapping[str, str],
     progress: Progress,
@@ -52,13 +57,13 @@ async def run(
     stdin: BinaryIO | None = None,
     command: str = "",
 ) -> Report:
-    """Take a job's records through its provider, or resume; returns how that ended.
+    """Take a job's records through its provider, or resume; returns how that ended. It blocks.
 
-    Raises PenstockError for what is wrong before the first request; what stops a run under way is in
-    the report's exit code and words.
+    Raises PenstockError for what is wrong before the first request; what stops a run under way is
+    in the report's exit code and words.
     """
     with open_run(job, environment, objects=objects, stdin=stdin) as opened:
-        return await Conductor(opened, progress, command).conduct()
+        return uvloop.run(Conductor(opened, progress, command).conduct())
 
 
 class Conductor:
@@ -72,6 +77,8 @@ class Conductor:
         self._command = command
         self._started_at = datetime.now(UTC)
         self._observer = Observer(state_of(opened))
+        self._supervisor: Supervisor | None = None  # while it runs
+        self._signalled: signal.Signals | None = None
         self._redactor = Redactor(secrets_of(self._plan.key, self._job, self._plan.headers))
 
     async def conduct(self) -> Report:
@@ -84,16 +91,8 @@ class Conductor:
                 tell_format=self._job.log_format,
             )
             self._announce()
-            stop_counting = threading.Event()
-            try:
-                async with watched(self._job, self._observer, self._progress, self._progress.note):
-                    counting = asyncio.create_task(self._count_rows(stop_counting))
-                    stopped = await self._supervise()
-                    stop_counting.set()
-                    await counting
-                    report = await self._finish(stopped)
-            finally:
-                stop_counting.set()
+            with heard(self._interrupt):
+                report = await self._run()
             self._log.emit(
                 events.Stopped(
                     exit_code=report.exit_code,
@@ -104,6 +103,26 @@ class Conductor:
                 )
             )
         return report
+
+    async def _run(self) -> Report:
+        stop_counting = threading.Event()
+        try:
+            async with watched(
+                self._job, self._observer, self._progress, lambda: self._signalled is not None
+            ):
+                counting = asyncio.create_task(self._count_rows(stop_counting))
+                stopped = await self._supervise()
+                stop_counting.set()
+                await counting
+                return await self._finish(stopped)
+        finally:
+            stop_counting.set()
+
+    def _interrupt(self, number: signal.Signals) -> None:
+        """A signal came: the supervisor drains; an export, or the wait for a scrape, ends."""
+        self._signalled = number
+        if self._supervisor is not None:
+            self._supervisor.interrupt(number)
 
     def _announce(self) -> None:
         state = self._observer.state
@@ -118,6 +137,11 @@ class Conductor:
         )
         for note in self._opened.notes:
             self._progress.note(note)
+        recovered = self._opened.recovered
+        if recovered.voided:
+            self._log.emit(
+                events.Warned(message=f"the checkpoint was not used: {recovered.voided}")
+            )
         for warning in self._opened.warnings:
             self._log.emit(events.Warned(message=warning))
         if redo := self._opened.redo:
@@ -145,9 +169,11 @@ class Conductor:
         ):
             state.running_since_ns = state.running_until_ns = monotonic_ns()
             return complete()
-        supervisor = Supervisor(self._plan, self._observer, self._log.emit)
-        with heard(supervisor.interrupt):
-            return await supervisor.run()
+        self._supervisor = Supervisor(self._plan, self._observer, self._log.emit)
+        try:
+            return await self._supervisor.run()
+        finally:
+            self._supervisor = None
 
     async def _finish(self, stopped: Stopped) -> Report:
         """Export a complete run; in any case report."""
@@ -158,6 +184,10 @@ class Conductor:
             state.phase = "exporting"
             try:
                 exported = await asyncio.to_thread(self._export)
+            except RowMissing as error:
+                # The checkpoint said that all rows are there: the next recovery reads all segments.
+                void_checkpoint(self._opened.disk, self._opened.run_directory)
+                stopped = Stopped(error.exit_code, error.what, error.next_step)
             except PenstockError as error:
                 stopped = Stopped(error.exit_code, error.what, error.next_step)
         state.phase = "done"
@@ -173,7 +203,17 @@ class Conductor:
             limit=self._job.limit,
             overwrite=self._job.overwrite,
             disk=self._opened.disk,
+            progress=self._go_on_exporting,
         )
+
+    def _go_on_exporting(self, rows: int) -> None:
+        """Raises Interrupted where a signal came while `rows` rows were written."""
+        if self._signalled is not None:
+            raise Interrupted(
+                f"interrupted by {self._signalled.name} while the output was written",
+                "Every row is answered; the same command writes the output anew",
+                exit_code=128 + self._signalled,
+            )
 
     def _report(self, stopped: Stopped, exported: ExportReport | None) -> Report:
         state, plan = self._observer.state, self._plan
@@ -204,7 +244,7 @@ class Conductor:
         if exported is not None:
             add_export(report, exported, self._job)
         else:
-            add_account(report, account)
+            add_account(report, account, self._plan.books.examples)
         return report
 
 
@@ -224,7 +264,7 @@ def add_export(report: Report, exported: ExportReport, job: Job) -> None:
     report.warnings += [f"column {widened}" for widened in exported.widened]
 
 
-def add_account(report: Report, account: Account) -> None:
+def add_account(report: Report, account: Account, examples: Mapping[str, Failure]) -> None:
     """What the rows came to so far, as the ledger's account has it."""
     failures = account.failures
     report.succeeded, report.failed = account.succeeded, sum(failures.values())
@@ -233,7 +273,8 @@ def add_account(report: Report, account: Account) -> None:
         report.pending = max(0, report.rows_in - report.succeeded - report.failed)
     for error_class, count in failures.items():
         first = next(iter(account.failed[error_class]))
-        report.failed_by_class[error_class] = Failure(count=count, row=first)
+        known = examples.get(error_class) or Failure(count=0, row=first)
+        report.failed_by_class[error_class] = msgspec.structs.replace(known, count=count)
     spent = account.spent
     report.tokens = {
         "uncached_input": spent.input_tokens - spent.cached_input_tokens,

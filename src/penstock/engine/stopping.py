@@ -80,6 +80,15 @@ def input_failed(error: errors.PenstockError) -> Stopped:
     return Stopped(error.exit_code, error.what, error.next_step or "Bring the input back")
 
 
+def no_process(error: OSError) -> Stopped:
+    """The system gives no process, descriptor or memory for another worker."""
+    return Stopped(
+        errors.EXIT_INTERNAL,
+        f"a worker process can't be started: {error.strerror or error}",
+        "Free memory or raise the limits (ulimit -n, ulimit -u), or ask for fewer --workers",
+    )
+
+
 def crash_loop(words: str) -> Stopped:
     """Workers die before they are ready; `words` are the last one's own."""
     return Stopped(

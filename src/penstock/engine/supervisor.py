@@ -1,7 +1,7 @@
 """The supervisor: leases shards, replaces workers, merges what they committed, writes checkpoints.
 
-Its work per record is nearly nothing: it moves payloads, and takes in batches by their row numbers. What
-to do is decided by the lease table, the quarantine and a few pure functions; here it is done.
+Its work per record is nearly nothing: it moves payloads, and takes in batches by their row numbers.
+What to do is decided by the lease table, the quarantine and a few pure functions; here it is done.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from penstock.engine.messages import (
     Committed,
     Cut,
     Drain,
+    Exhausted,
     Failed,
     Failing,
     Fatal,
@@ -33,8 +34,8 @@ from penstock.engine.messages import (
 )
 from penstock.engine.plan import Plan
 from penstock.engine.region import Layout, Region, configure
-from penstock.engine.retry import FAILURES_UNTIL_DOWN
 from penstock.engine.respawn import Respawn
+from penstock.engine.retry import FAILURES_UNTIL_DOWN
 from penstock.engine.stopping import (
     Stopped,
     complete,
@@ -44,6 +45,7 @@ from penstock.engine.stopping import (
     fatal_verdict,
     input_failed,
     interrupted,
+    no_process,
     too_many_failed,
 )
 from penstock.engine.worker_process import WorkerProcess
@@ -52,12 +54,13 @@ from penstock.ledger.written import Written
 from penstock.observe import events
 from penstock.observe.observer import Observer
 from penstock.observe.slab_layout import C, started_rows
+from penstock.observe.throttle_digest import ThrottleDigest
 
 TICK_SECONDS = 0.05
 SAMPLE_NS = 250_000_000
 CHECKPOINT_NS = 5_000_000_000
 HUNG_NS = 30_000_000_000
-PUNCTUAL_NS = 1_000_000_000  # a tick later than this says nothing about the workers
+PUNCTUAL_NS = 1_000_000_000  # after a tick later than this, silence counts anew: we were stopped
 GATE_NS = 1_000_000_000  # how long the first ready worker waits for the others
 CUT_SECONDS = 3.0  # from a cut to SIGKILL
 
@@ -74,14 +77,18 @@ class Supervisor:
         self._state = observer.state
         self._tell = tell
         self._table = LeaseTable(plan.books.done)
+        self._throttles = ThrottleDigest()
         self._quarantine = blame.Quarantine()
         self._feeder = Feeder(
             plan.shards, plan.known_shards, plan.books.done, plan.job.limit, plan.target
         )
         self._workers: dict[int, WorkerProcess] = {}  # by number; dead ones leave it once buried
         self._burials: set[asyncio.Task[None]] = set()
+        self._checkpointing: asyncio.Task[None] | None = None
+        self._bug: BaseException | None = None  # what ended a task that nothing waits for
+        self._punctual_since_ns = 0
         self._numbers = 0
-        self._respawn = Respawn(plan.workers)
+        self._respawn = Respawn(plan.workers + 1)  # the last seat is the quarantine's
         self._stopped: Stopped | None = None
         self._drain_until_ns: int | None = None
         self._gate_open = False
@@ -98,6 +105,7 @@ class Supervisor:
         self._limiter = self._region.limiter()
         configure(self._limiter, self._plan.buckets, monotonic_ns())
         feeding = asyncio.create_task(self._feed())
+        feeding.add_done_callback(self._ended)
         try:
             for seat in range(self._plan.workers):
                 await self._spawn(seat)
@@ -107,6 +115,8 @@ class Supervisor:
             self._feeder.close()
             await self._bury_all()
             self._region.close()
+            if self._checkpointing is not None:
+                await self._checkpointing
         await self._checkpoint()
         return self._stopped or complete()
 
@@ -122,30 +132,42 @@ class Supervisor:
     # --- the tick ---------------------------------------------------------------------------------
 
     async def _tick_until_over(self) -> None:
-        due_ns = monotonic_ns()
-        sampled_ns = checkpointed_ns = due_ns
+        looked_ns = sampled_ns = checkpointed_ns = monotonic_ns()
         while not self._over():
-            due_ns += int(TICK_SECONDS * 1e9)
             with contextlib.suppress(TimeoutError):
-                delay = max(0.0, (due_ns - monotonic_ns()) / 1e9)
-                await asyncio.wait_for(self._changed.wait(), delay)
-                due_ns = monotonic_ns()
+                await asyncio.wait_for(self._changed.wait(), TICK_SECONDS)
             self._changed.clear()
             now_ns = monotonic_ns()
-            if now_ns - due_ns > PUNCTUAL_NS:
-                due_ns = now_ns
-                continue
+            if now_ns - looked_ns > PUNCTUAL_NS:
+                self._punctual_since_ns = now_ns
+            looked_ns = now_ns
             await self._look_after_workers(now_ns)
             self._watch_endpoint(now_ns)
             if now_ns - sampled_ns >= SAMPLE_NS:
                 sampled_ns = now_ns
                 self._observer.sample(now_ns)
-            if now_ns - checkpointed_ns >= CHECKPOINT_NS:
+                throttles = self._observer.tally.totals()[C.THROTTLES]
+                if (event := self._throttles.observe(throttles, now_ns)) is not None:
+                    self._tell(event)
+            if now_ns - checkpointed_ns >= CHECKPOINT_NS and self._checkpointing is None:
                 checkpointed_ns = now_ns
-                await self._checkpoint()
+                self._checkpointing = asyncio.create_task(self._checkpoint())
+                self._checkpointing.add_done_callback(self._checkpointed)
+
+    def _checkpointed(self, task: asyncio.Task[None]) -> None:
+        self._checkpointing = None
+        self._ended(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A task beside the tick ended: by a bug, it ends the run, which would wait for ever."""
+        if not task.cancelled():
+            self._bug = self._bug or task.exception()
+        self._changed.set()
 
     def _over(self) -> bool:
         """Whether nothing is left to wait for; asks the workers to end where all rows have."""
+        if self._bug is not None:
+            raise self._bug
         if self._drain_until_ns is None and self._stopped is None and self._all_done():
             self._state.running_until_ns = monotonic_ns()
             self._stop(complete(), self._plan.job.grace_seconds)
@@ -156,14 +178,15 @@ class Supervisor:
 
     async def _look_after_workers(self, now_ns: int) -> None:
         for worker in list(self._workers.values()):
-            if not worker.gone and worker.beat_age_ns(now_ns) > HUNG_NS:
+            if not worker.gone and worker.silent_ns(now_ns, self._punctual_since_ns) > HUNG_NS:
                 worker.was_hung = True
                 worker.kill()
         if self._drain_until_ns is not None:
             self._end_stragglers(now_ns)
             return
         for seat in self._respawn.due(now_ns):
-            await self._spawn(seat)
+            if seat < self._plan.workers:
+                await self._spawn(seat)
         await self._tend_quarantine()
         self._open_gate(now_ns)
         self._grant()
@@ -206,6 +229,8 @@ class Supervisor:
                 for shard, wanted in fresh:
                     self._table.add_shard(shard, wanted)
                 self._grant()
+            for worker in self._workers.values():
+                worker.send(Exhausted())
             if self._plan.target is None:
                 self._state.total = max(self._feeder.rows_read, self._books.done.low_water)
         except PenstockError as error:
@@ -215,7 +240,8 @@ class Supervisor:
     def _open_gate(self, now_ns: int) -> None:
         """Lease nothing before all workers are ready, or the first has waited long enough.
 
-        Workers that still import modules compete for the cores with those that send at a paced rate.
+        Workers that still import modules compete for the cores with those that send at a paced
+        rate.
         """
         ready = [w for w in self._workers.values() if w.ready and not w.quarantine]
         if self._gate_open or not ready:
@@ -269,7 +295,6 @@ class Supervisor:
             case Failed():
                 worker.failure = message.traceback
                 worker.accuses = message.accuses
-                worker.failed_on_disk = message.disk
                 if message.disk:
                     self._stop(disk_failed(message.reason), 0.0)
             case Goodbye():
@@ -308,9 +333,19 @@ class Supervisor:
         self._workers[worker.number] = worker
         self._observer.tally.attach(worker.number, worker.slab)
         self._state.workers = len(self._workers)
-        await worker.spawn(self._region.descriptor, plan.inherited, self._received, self._lost)
+        try:
+            await worker.spawn(self._region.descriptor, plan.inherited, self._received, self._lost)
+        except OSError as error:
+            del self._workers[worker.number]
+            self._observer.tally.retire(worker.number)
+            self._stop(no_process(error), plan.job.grace_seconds)
+            return
         plan.record_workers([one.pid for one in self._workers.values()])
         worker.send(self._setup_of(worker))
+        if self._feeder.exhausted:
+            worker.send(Exhausted())
+        if self._drain_until_ns is not None:  # told to the others while this one was being started
+            worker.send(Drain(0.0))
 
     def _setup_of(self, worker: WorkerProcess) -> Setup:
         plan = self._plan
@@ -338,12 +373,13 @@ class Supervisor:
         task = asyncio.get_running_loop().create_task(self._bury(worker))
         self._burials.add(task)
         task.add_done_callback(self._burials.discard)
+        task.add_done_callback(self._ended)
 
     async def _bury(self, worker: WorkerProcess) -> None:
         """Replace a worker, in the one order that loses and doubles nothing.
 
-        SIGKILL, wait, (its socket is drained,) read, verify and sync its segments, merge, and only then
-        give back what is left.
+        SIGKILL, wait, (its socket is drained,) read, verify and sync its segments, merge, and only
+        then give back what is left.
         """
         worker.kill()
         status = await asyncio.to_thread(worker.wait)
@@ -368,12 +404,17 @@ class Supervisor:
     ) -> None:
         """Say why a worker ended, who is to blame, and when the next one starts."""
         accuses = blame.accuses(status, worker.accuses) and not worker.was_hung
-        cause = "gave no heartbeat for 30 s" if worker.was_hung else ending(status)
+        cause = cause_of(worker, status)
+        if worker.quarantine and worker.said_goodbye and not worker.failure:
+            self._judge(False, cause)
+            return
         self._state.worker_restarts += 1
         rows = sum(grant.rows for grant in left)
         self._tell(events.WorkerReplaced(worker=worker.number, cause=cause, rows_leased_again=rows))
         if worker.quarantine:
-            self._judge(accuses, cause)
+            # Only one that was ready can have been given the suspected rows.
+            self._judge(accuses and worker.ready, cause)
+            self._replace(worker)
             return
         accused = set(busy_with) if accuses else set()
         innocent = []
@@ -385,6 +426,10 @@ class Supervisor:
             if free:
                 innocent.append(grant.of(free))
         self._table.give_back(innocent)
+        self._replace(worker)
+
+    def _replace(self, worker: WorkerProcess) -> None:
+        """Have a dead worker's seat filled again, unless they die faster than they get ready."""
         words = worker.failure or worker.last_words()
         if self._respawn.died(worker.seat, worker.ready, monotonic_ns()):
             self._stop(crash_loop(words), 0.0)
@@ -394,16 +439,18 @@ class Supervisor:
     async def _tend_quarantine(self) -> None:
         """Ask for suspected rows in a worker of their own."""
         keeper = next((w for w in self._workers.values() if w.quarantine), None)
+        if keeper is not None and keeper.gone:
+            return  # it is judged first, by the rows that it had
         current = self._quarantine.current
         if current is not None and not self._books.missing(current.wanted):
             self._quarantine.cleared()
         suspects = self._quarantine.next()
         if suspects is None:
-            if keeper is not None and not self._quarantine and not keeper.gone:
+            if keeper is not None and not self._quarantine:
                 keeper.send(Drain(0.0))
         elif keeper is None:
             await self._spawn(self._plan.workers, quarantine=True)
-        elif keeper.ready and not keeper.gone:
+        elif keeper.ready:
             self._send(self._table.grant_to(keeper.number, suspects.grant.shard, suspects.wanted))
 
     def _judge(self, crashed: bool, cause: str) -> None:
@@ -451,10 +498,11 @@ class Supervisor:
 
     async def _bury_all(self) -> None:
         """Leave no process behind, whatever happened."""
-        for worker in list(self._workers.values()):
+        for worker in self._workers.values():
             worker.kill()
-        while self._burials:
-            await asyncio.wait(self._burials)
+        while self._burials or not all(worker.gone for worker in self._workers.values()):
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _checkpoint(self) -> None:
         began_ns = monotonic_ns()
@@ -471,6 +519,15 @@ class Supervisor:
                 write_seconds=(monotonic_ns() - began_ns) / 1e9,
             )
         )
+
+
+def cause_of(worker: WorkerProcess, status: int) -> str:
+    """Why a worker ended, in a few words; its own, where it had any."""
+    if worker.was_hung:
+        return f"gave no heartbeat for {HUNG_NS // 1_000_000_000} s"
+    if worker.failure:
+        return worker.failure.strip().rpartition("\n")[2]
+    return ending(status)
 
 
 def ending(status: int) -> str:

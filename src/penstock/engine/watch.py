@@ -21,10 +21,13 @@ UPDATE_SECONDS = 0.25
 
 @asynccontextmanager
 async def watched(
-    job: Job, observer: Observer, progress: Progress, note: Callable[[str], None]
+    job: Job, observer: Observer, progress: Progress, hurried: Callable[[], bool]
 ) -> AsyncIterator[None]:
-    """Keep the progress moving and the metrics served, until a while after the run's end."""
-    exporter = await serve_metrics(job, observer, note)
+    """Keep the progress moving and the metrics served, until a while after the run's end.
+
+    That while ends as soon as `hurried` says so.
+    """
+    exporter = await serve_metrics(job, observer, progress.note)
     moving = asyncio.create_task(move(observer, progress))
     try:
         yield
@@ -32,7 +35,7 @@ async def watched(
         moving.cancel()
         progress.update(observer.snapshot(monotonic_ns()))
         if exporter is not None:
-            await linger(exporter, note)
+            await linger(exporter, progress.note, hurried)
             await exporter.close()
 
 
@@ -61,12 +64,14 @@ async def serve_metrics(
     return exporter
 
 
-async def linger(exporter: Exporter, note: Callable[[str], None]) -> None:
+async def linger(
+    exporter: Exporter, note: Callable[[str], None], hurried: Callable[[], bool]
+) -> None:
     """Wait for the last scrapes, where somebody scrapes."""
     ended_at = time.monotonic()
     left = linger_seconds(exporter.scrape_times, ended_at, ended_at)
     if left:
         note(f"serving metrics for {left:.0f} s more, for the last scrapes")
-    while left > 0:
+    while left > 0 and not hurried():
         await asyncio.sleep(min(left, 0.2))
         left = linger_seconds(exporter.scrape_times, ended_at, time.monotonic())

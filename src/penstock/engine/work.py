@@ -1,8 +1,9 @@
 """The way of a record inside a worker: queue, slot, attempt, verdict, result or retry heap.
 
-A slot is one of the worker's concurrent places. A record that waits for a retry is on the heap and holds
-none; due retries go before fresh records, and beyond a bounded heap no fresh record starts. While the
-endpoint is down only probes are sent, which are not attempts, so an outage ends no record.
+A slot is one of the worker's concurrent places. A record that waits for a retry is on the heap and
+holds none; due retries go before fresh records, and beyond a bounded heap no fresh record starts.
+While the endpoint is down only probes are sent, which are not attempts, so an outage ends no
+record.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class Work:
         ending: Ending,
         on_fatal: Callable[[Attempt], None],
         on_down: Callable[[str], None],
-        refresh_key: Callable[[], bool],
+        refresh_key: Callable[[Attempt], bool],
     ) -> None:
         self._slots = slots
         self._max_attempts = max_attempts
@@ -147,9 +148,9 @@ class Work:
     @property
     def startable(self) -> int:
         """Records that a slot could take now, but for what holds all of them."""
-        due = self._heap.due_ns()
-        fresh = len(self._queue) if self._room else 0
-        return fresh + (1 if due is not None and due <= monotonic_ns() else 0)
+        due_ns = self._heap.due_ns()
+        is_due = due_ns is not None and max(due_ns, self._budget_ns) <= monotonic_ns()
+        return int(is_due) + (len(self._queue) if self._room else 0)
 
     @property
     def down(self) -> bool:
@@ -238,7 +239,7 @@ class Work:
     def _set_timer(self) -> None:
         """Look at the heap again when its first retry is due; the beat sees to all else."""
         due_ns = self._heap.due_ns()
-        if due_ns is None or self._timer is not None:
+        if due_ns is None or self._timer is not None or self.down or self._ending.congested:
             return
         delay = (max(due_ns, self._budget_ns) - monotonic_ns()) / SECOND_NS
         self._timer = self._loop.call_later(max(SHORTEST_TIMER_SECONDS, delay), self._timed)
@@ -295,7 +296,7 @@ class Work:
         if not decision.counts:
             pending.attempts -= 1
         if decision.action == retry.STOP:
-            if self._refresh_key():
+            if self._refresh_key(attempt):
                 self._heap.push(monotonic_ns(), pending)
             else:
                 self._on_fatal(attempt)

@@ -1,8 +1,8 @@
 """A worker process: `python -P -m penstock.engine.worker SOCKET REGION PARENT TIED`.
 
-It inherits one end of a socket pair and the shared region, learns all else from the first message, and
-lives until it is told to drain or the socket ends. Its heartbeat comes from the event loop itself, since
-a thread would stay green while the loop is stuck.
+It inherits one end of a socket pair and the shared region, learns all else from the first message,
+and lives until it is told to drain or the socket ends. Its heartbeat comes from the event loop
+itself, since a thread would stay green while the loop is stuck.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import socket
 import sys
 import time
 import traceback
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -25,11 +27,14 @@ from penstock.engine.attempt import Attempt
 from penstock.engine.channel import Channel
 from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
+from penstock.engine.decoding import records_of_lease
+from penstock.engine.leases import count
 from penstock.engine.limits import buckets_of
 from penstock.engine.messages import (
     Committed,
     Cut,
     Drain,
+    Exhausted,
     Failed,
     Failing,
     Fatal,
@@ -43,7 +48,7 @@ from penstock.engine.messages import (
 from penstock.engine.pacer import Pacer
 from penstock.engine.region import Region
 from penstock.engine.work import Ending, Work
-from penstock.errors import LedgerError
+from penstock.errors import JobError, LedgerError
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.segment import SegmentWriter
@@ -53,7 +58,6 @@ from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H
 from penstock.providers.provider import provider_for
 from penstock.record import Record
-from penstock.sources.record import records
 from penstock.transport.session import SessionTransport
 
 BEAT_SECONDS = 0.05
@@ -74,6 +78,8 @@ class Worker:
         self._failure: BaseException | None = None
         self._grace_seconds = 0.0
         self._slots: list[asyncio.Task[None]] = []
+        self._exhausted = False
+        self._leased = False  # whether anything ever was
         self._promised = 0  # rows asked for that have not come
 
     async def live(self, ours: socket.socket) -> int:
@@ -81,8 +87,11 @@ class Worker:
         await self._loop.create_connection(lambda: self._channel, sock=ours)
         self._open(await self._setup)
         self._channel.send(Hello(os.getpid()))
-        beat = self._loop.create_task(self._beat())
-        self._slots = [self._loop.create_task(self._run_slot(n)) for n in range(self._slot_count)]
+        beat = self._loop.create_task(self._guarded(self._beat()))
+        self._slots = [
+            self._loop.create_task(self._guarded(self._work.run_slot(slot)))
+            for slot in range(self._slot_count)
+        ]
         await self._ending.wait()
         beat.cancel()
         await self._close()
@@ -107,6 +116,7 @@ class Worker:
         )
         self._pacer = Pacer(self._limiter)
         self._key = credentials.Secret(setup.key) if setup.key is not None else None
+        self._hidden: list[str] = []
         self._extra_headers = setup.headers
         self._asker = Asker(
             self._provider, self._transport, self._pacer, self._limiter, self._slab, job.base_url
@@ -141,14 +151,20 @@ class Worker:
     def _use_key(self) -> None:
         key = self._key.reveal() if self._key else None
         headers = {**self._provider.headers(key), **self._extra_headers}
-        hidden = credentials.secrets_of(self._key, self._job, self._extra_headers)
-        self._asker.use_headers(headers, Redactor(hidden))
+        # Former keys too: an answer to a request that was sent with one may still come.
+        self._hidden += credentials.secrets_of(self._key, self._job, self._extra_headers)
+        self._asker.use_headers(headers, Redactor(self._hidden))
 
-    def _refresh_key(self) -> bool:
-        """Read the key file again; True where it holds another key by now."""
+    def _refresh_key(self, refused: Attempt) -> bool:
+        """Read the key file again; True where there is another key by now than the refused one."""
         if not self._job.api_key_file:
             return False
-        fresh = credentials.read_key_file(Path(self._job.api_key_file))
+        if refused.key_number < self._asker.key_number:
+            return True
+        try:
+            fresh = credentials.read_key_file(Path(self._job.api_key_file))
+        except JobError:
+            return False
         if fresh == self._key:
             return False
         self._key = fresh
@@ -163,6 +179,8 @@ class Worker:
                 self._setup.set_result(message)
             case Lease():
                 self._take(message, payload)
+            case Exhausted():
+                self._exhausted = True
             case Drain():
                 self._grace_seconds = message.grace_seconds
                 self._ending.set()
@@ -182,29 +200,13 @@ class Worker:
 
     def _take(self, lease: Lease, payload: bytes) -> None:
         shard = ShardMark(lease.first_row, lease.rows, lease.checksum)
-        wanted = {row for start, end in lease.wanted for row in range(start, end)}
-        self._promised -= len(wanted)
+        self._promised -= count(lease.wanted)
         if lease.condemned is not None:
-            for row in sorted(wanted):
+            for row in (row for start, end in lease.wanted for row in range(start, end)):
                 record = Record(row, lease.file)
                 self._endings.unasked(record, shard, "worker_crash", lease.condemned)
             return
-        try:
-            taken = list(
-                records(
-                    lease.kind,
-                    payload,
-                    lease.first_row,
-                    lease.file,
-                    lease.first_line,
-                    self._id_column,
-                    wanted if len(wanted) < lease.rows else None,
-                )
-            )
-        except Exception as error:
-            self._fail(error)
-            return
-        self._work.add(taken, shard)
+        self._work.add(records_of_lease(lease, payload, self._id_column), shard)
         self._ask_for_more()
 
     def _ask_for_more(self) -> None:
@@ -239,9 +241,9 @@ class Worker:
 
     # --- living -----------------------------------------------------------------------------------
 
-    async def _run_slot(self, slot: int) -> None:
+    async def _guarded(self, task: Coroutine[Any, Any, None]) -> None:
         try:
-            await self._work.run_slot(slot)
+            await task
         except Exception as error:
             self._fail(error)
 
@@ -272,10 +274,11 @@ class Worker:
             queued=work.startable,
             hold=self._hold(),
             loop_busy_ns=ran_ns,
-            drained=False,
+            drained=self._exhausted and not work.queued and not work.retry_waiting,
         )
-        for cell, ns in spent.items():
-            slab.add(cell, ns)
+        if self._leased:
+            for cell, ns in spent.items():
+                slab.add(cell, ns)
         slab.set(C.IN_FLIGHT, self._asker.in_flight)
         slab.set(C.QUEUED, work.queued)
         slab.set(C.RETRY_WAITING, work.retry_waiting)
@@ -325,7 +328,7 @@ def allow_descriptors(needed: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """The process's entry: descriptors of socket and region, the parent's pid, whether to follow it."""
+    """The process's entry: the descriptors of socket and region, the parent, whether it is tied."""
     socket_descriptor, region_descriptor, parent, tied = map(int, arguments)
     if tied:
         follow_parent(parent)

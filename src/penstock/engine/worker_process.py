@@ -38,7 +38,6 @@ class WorkerProcess:
         self.said_goodbye = False
         self.gone = False
         self.failure: str | None = None  # its own words, with a traceback
-        self.failed_on_disk = False
         self.accuses = False
         self.was_hung = False
 
@@ -49,21 +48,27 @@ class WorkerProcess:
         received: Callable[[WorkerProcess, FromWorker], None],
         lost: Callable[[WorkerProcess], None],
     ) -> None:
-        """Start the process and connect to it."""
+        """Start the process and connect to it. Raises OSError where the system can't."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        self._stderr = tempfile.TemporaryFile()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  # read after the worker's end
         tied = threading.current_thread() is threading.main_thread()
         command = [sys.executable, "-P", "-m", "penstock.engine.worker"]
         numbers = (theirs.fileno(), region, os.getpid(), int(tied))
-        with theirs:
-            self._process = subprocess.Popen(
+        try:
+            self._process = subprocess.Popen(  # noqa: ASYNC220  # asyncio's would reap it for us
                 [*command, *map(str, numbers)],
                 pass_fds=(theirs.fileno(), region, *inherited),
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,
             )
+        except OSError:
+            ours.close()
+            self._stderr.close()
+            raise
+        finally:
+            theirs.close()
         self._channel: Channel[FromWorker] = Channel(
             FromWorker, lambda message, _: received(self, message), lambda: lost(self)
         )
@@ -73,18 +78,13 @@ class WorkerProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    @property
-    def congested(self) -> bool:
-        """Whether it takes shards more slowly than they are sent."""
-        return self._channel.congested
-
     def send(self, message: msgspec.Struct, payload: bytes = b"") -> None:
         """Send a message; lost without a word where the process is gone."""
         self._channel.send(message, payload)
 
-    def beat_age_ns(self, now_ns: int) -> int:
-        """How long ago its event loop was last seen alive."""
-        return now_ns - max(self.started_ns, self.slab.get(C.HEARTBEAT_NS))
+    def silent_ns(self, now_ns: int, since_ns: int) -> int:
+        """How long its event loop has given no sign of life; what was before `since_ns` is none."""
+        return now_ns - max(self.started_ns, self.slab.get(C.HEARTBEAT_NS), since_ns)
 
     def kill(self) -> None:
         """SIGKILL; the socket's end tells when it is gone."""

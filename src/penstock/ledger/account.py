@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import pyarrow as pa
 
-from penstock.ledger.checkpoint import Checkpoint, Ranges, VerifiedLength
+from penstock.ledger.checkpoint import Checkpoint, VerifiedLength
 from penstock.ledger.choice import Copy, choose
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.rows import RowSet
@@ -56,10 +56,8 @@ class Account:
     def of(cls, checkpoint: Checkpoint) -> Account:
         """What a checkpoint of a run without redos and duplicates says."""
         account = cls()
-        account.done = {0: RowSet()} | {
-            generation: RowSet(ranges) for generation, ranges in checkpoint.done.items()
-        }
-        account.failed = {name: RowSet(ranges) for name, ranges in checkpoint.failed.items()}
+        account.done |= {number: rows.copy() for number, rows in checkpoint.done.items()}
+        account.failed = {name: rows.copy() for name, rows in checkpoint.failed.items()}
         account.spent.add(checkpoint.spent)
         account.segments = dict(checkpoint.segments)
         account.shards = {shard.first_row: shard for shard in checkpoint.shards}
@@ -125,8 +123,8 @@ class Account:
             cursor=cursor,
             spent=msgspec.structs.replace(self.spent),
             duplicates=self.duplicates,
-            done={number: ranges_of(rows) for number, rows in self.done.items()},
-            failed={name: ranges_of(rows) for name, rows in self.failed.items()},
+            done={number: rows.copy() for number, rows in self.done.items()},
+            failed={name: rows.copy() for name, rows in self.failed.items()},
             shards=list(self.shards.values()),
             segments=dict(self.segments),
         )
@@ -182,7 +180,3 @@ def endings(batch: pa.RecordBatch, written: Written) -> list[tuple[int, Ending]]
         spent = Spent(**dict(zip(names, (value or 0 for value in values), strict=True)))
         found.append((row, Ending(copy, None if succeeded else error_class or "unknown", spent)))
     return found
-
-
-def ranges_of(rows: RowSet) -> Ranges:
-    return list(rows.ranges())

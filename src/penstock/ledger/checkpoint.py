@@ -13,18 +13,18 @@ import pyarrow as pa
 
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import SegmentName, ShardMark
+from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.sealed_table import load, pack
 from penstock.ledger.written import Spent
 from penstock.sources.shard import Cursor
 
-Ranges = list[tuple[int, int]]  # of rows, ascending, each without its end
-
 # One table for all that comes in many: `kind` says what a line is of.
-#   done     start, end: rows; number: the generation
-#   failed   start, end: rows; name: the error class
-#   shard    start, end: rows; number: the checksum
+#   done     rows; number: the generation
+#   failed   rows; name: the error class
+#   shard    start, end: its rows; number: the checksum
 #   segment  name; end: verified bytes; number: batches
+# `rows` is a bitmap, compressed: rows that failed here and there would make very many ranges.
 SCHEMA: Final = pa.schema(
     [
         pa.field("kind", pa.string(), nullable=False),
@@ -32,9 +32,11 @@ SCHEMA: Final = pa.schema(
         pa.field("start", pa.int64(), nullable=False),
         pa.field("end", pa.int64(), nullable=False),
         pa.field("number", pa.int64(), nullable=False),
+        pa.field("rows", pa.binary()),
     ]
 )
-Line = tuple[str, str, int, int, int]
+Line = tuple[str, str, int, int, int, bytes | None]
+CODEC: Final = "zstd"
 
 
 class VerifiedLength(msgspec.Struct, frozen=True):
@@ -54,8 +56,8 @@ class Checkpoint(msgspec.Struct, kw_only=True):
     cursor: Cursor | None  # where to read on: at the low-water mark or before it; None: the start
     spent: Spent
     duplicates: int
-    done: dict[int, Ranges]  # by generation
-    failed: dict[str, Ranges]  # by error class
+    done: dict[int, RowSet]  # by generation
+    failed: dict[str, RowSet]  # by error class
     shards: list[ShardMark]  # from the low-water mark on
     segments: dict[SegmentName, VerifiedLength]
 
@@ -114,15 +116,26 @@ def encode(checkpoint: Checkpoint) -> bytes:
 def lines_of(checkpoint: Checkpoint) -> list[Line]:
     """The lines of a checkpoint's table."""
     lines: list[Line] = []
-    for generation, ranges in checkpoint.done.items():
-        lines += [("done", "", start, end, generation) for start, end in ranges]
-    for error_class, ranges in checkpoint.failed.items():
-        lines += [("failed", error_class, start, end, 0) for start, end in ranges]
+    for generation, done in checkpoint.done.items():
+        lines.append(("done", "", 0, 0, generation, compressed(done)))
+    for error_class, failed in checkpoint.failed.items():
+        lines.append(("failed", error_class, 0, 0, 0, compressed(failed)))
     for first, rows, checksum in checkpoint.shards:
-        lines.append(("shard", "", first, first + rows, checksum))
+        lines.append(("shard", "", first, first + rows, checksum, None))
     for name, length in checkpoint.segments.items():
-        lines.append(("segment", str(name), 0, length.end_bytes, length.batches))
+        lines.append(("segment", str(name), 0, length.end_bytes, length.batches, None))
     return lines
+
+
+def compressed(rows: RowSet) -> bytes:
+    """A set of rows as bytes: the size of the bitmap, and the bitmap compressed."""
+    bits = rows.to_bytes()
+    return len(bits).to_bytes(8, "little") + bytes(pa.compress(bits, CODEC))
+
+
+def decompressed(data: bytes) -> RowSet:
+    size = int.from_bytes(data[:8], "little")
+    return RowSet.from_bytes(bytes(pa.decompress(data[8:], size, CODEC)))
 
 
 def decode(batch: pa.RecordBatch, head: bytes) -> Checkpoint | None:
@@ -142,11 +155,11 @@ def decode(batch: pa.RecordBatch, head: bytes) -> Checkpoint | None:
 
 def put_line(checkpoint: Checkpoint, line: Line) -> bool:
     """Add a line of the table to a checkpoint; False for a line of no known kind."""
-    kind, name, start, end, number = line
-    if kind == "done":
-        checkpoint.done.setdefault(number, []).append((start, end))
-    elif kind == "failed":
-        checkpoint.failed.setdefault(name, []).append((start, end))
+    kind, name, start, end, number, rows = line
+    if kind == "done" and rows is not None:
+        checkpoint.done[number] = decompressed(rows)
+    elif kind == "failed" and rows is not None:
+        checkpoint.failed[name] = decompressed(rows)
     elif kind == "shard":
         checkpoint.shards.append(ShardMark(start, end - start, number))
     elif kind == "segment" and (segment := SegmentName.parse(name)) is not None:

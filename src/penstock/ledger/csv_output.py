@@ -8,7 +8,7 @@ What CSV has no cell for (lists, structs) is JSON text.
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,7 @@ import pyarrow.types as kinds
 
 from penstock.ledger.cells import texts
 
-FORMULA = r"^([=+\-@\t\r])"
+FORMULA_STARTS: Final = pa.array(["=", "+", "-", "@", "\t", "\r"])
 
 
 class CsvOutput:
@@ -66,4 +66,7 @@ def cells(column: pa.Array) -> pa.Array:
 
 def escape_formulas(column: pa.Array) -> pa.Array:
     """Text cells, with an apostrophe before those that a spreadsheet would run."""
-    return pc.replace_substring_regex(column, pattern=FORMULA, replacement=r"'\1")
+    risky = pc.is_in(pc.utf8_slice_codeunits(column, 0, 1), FORMULA_STARTS)
+    if not risky.true_count:
+        return column
+    return pc.if_else(risky, pc.binary_join_element_wise("'", column, ""), column)

@@ -20,7 +20,8 @@ from penstock.errors import LedgerError
 FULL_FSYNC: Final[int | None] = (
     getattr(fcntl, "F_FULLFSYNC", None) if sys.platform == "darwin" else None
 )
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+NOT_SUPPORTED: Final = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
 
 
 class DiskFull(LedgerError):
@@ -53,9 +54,7 @@ class Disk:
     def fsync(self, fd: int) -> None:
         """Make what was written durable. Once it has failed, the file can't be trusted again."""
         try:
-            if FULL_FSYNC is not None:
-                fcntl.fcntl(fd, FULL_FSYNC)
-            else:
+            if FULL_FSYNC is None or not full_fsync(fd, FULL_FSYNC):
                 os.fsync(fd)
         except OSError as error:
             raise failure("fsync", self._paths.get(fd), error) from error
@@ -137,6 +136,17 @@ class Disk:
             raise failure("open", path, error) from error
         self._paths[fd] = path
         return fd
+
+
+def full_fsync(fd: int, command: int) -> bool:
+    """F_FULLFSYNC; False where the file system, or a directory, has no such thing."""
+    try:
+        fcntl.fcntl(fd, command)
+    except OSError as error:
+        if error.errno in NOT_SUPPORTED:
+            return False
+        raise
+    return True
 
 
 def failure(verb: str, path: Path | None, error: OSError) -> LedgerError:

@@ -37,6 +37,10 @@ from penstock.sources.schema import InputSchema
 from penstock.sources.shard import Shard
 
 
+class RowMissing(LedgerError):
+    """Raised when a complete export meets a row without a result."""
+
+
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
     """What an export wrote, and what its rows came to."""
 
@@ -111,8 +115,14 @@ def export(
         try:
             return write_files(task, columns, widened)
         except Misfit as misfit:
+            told = f"{misfit.column} is {misfit.wider}, for the value in row {misfit.row}"
+            if told in widened:
+                raise LedgerError(
+                    f"row {misfit.row}: the value of {misfit.column!r} can't be written",
+                    "The results are safe; `penstock.results` reads them without the input.",
+                ) from None
             columns = columns.widened(misfit.column, misfit.wider)
-            widened.append(f"{misfit.column} is {misfit.wider}, for the value in row {misfit.row}")
+            widened.append(told)
 
 
 def open_inputs(run_dir: RunDirectory, manifest: Manifest) -> Inputs:
@@ -200,7 +210,7 @@ def ranges(task: Task, inputs: InputRows) -> Iterator[Merged]:
 
 def missing(row: int) -> LedgerError:
     """The error for a row without a result."""
-    return LedgerError(
+    return RowMissing(
         f"row {row} has no result yet, nor perhaps others after it",
         "Run the same command again to ask for what is left, or take what is there with "
         "`penstock export --partial`.",

@@ -103,10 +103,23 @@ class InputRows:
         batch = self._decoded.get(shard.first_row)
         if batch is None:
             batch = batch_of(shard, columns.inputs, columns.kept)
-            if batch.schema != columns.kept_schema:
-                batch = batch.cast(columns.kept_schema)
+            schema = columns.kept_schema
+            if batch.schema != schema:
+                arrays = [
+                    without_encoding(column, field.type)
+                    for column, field in zip(batch.columns, schema, strict=True)
+                ]
+                batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
             self._decoded[shard.first_row] = batch
         return batch
+
+
+def without_encoding(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column as the plain type of its values."""
+    try:
+        return column.cast(kind)
+    except pa.ArrowException:  # pyarrow 26 can't decode a dictionary under a null struct
+        return pa.array(column.to_pylist(), kind)
 
 
 def as_frozen(shards: Iterable[Shard], frozen: Sequence[FrozenInput]) -> Iterator[Shard]:

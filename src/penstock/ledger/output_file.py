@@ -39,7 +39,7 @@ class OutputFile:
         """Makes what was written durable, still under the temporary name."""
         self.sink.flush()
         self.disk.fsync(self._descriptor.descriptor)
-        self._descriptor.close()
+        self._descriptor.end()
 
     def publish(self) -> None:
         """Gives the finished file its name."""
@@ -48,7 +48,7 @@ class OutputFile:
 
     def discard(self) -> None:
         """Removes what was written and not published."""
-        self._descriptor.close()
+        self._descriptor.end()
         self.disk.unlink(self.temporary)
 
     def __enter__(self) -> Self:
@@ -59,11 +59,16 @@ class OutputFile:
 
 
 class DescriptorSink(io.RawIOBase):
-    """A file descriptor of the disk as a Python stream, for writers that want one."""
+    """A file descriptor of the disk as a Python stream, for writers that want one.
+
+    After `end` what is written goes nowhere: a writer that was dropped half way still says its last
+    words when it is collected, and pyarrow's would fail at that.
+    """
 
     def __init__(self, disk: Disk, descriptor: int) -> None:
         self.disk = disk
         self.descriptor = descriptor
+        self._has_ended = False
         self._written_bytes = 0
 
     def writable(self) -> bool:
@@ -71,14 +76,16 @@ class DescriptorSink(io.RawIOBase):
 
     def write(self, data: ReadableBuffer) -> int:
         view = memoryview(data).cast("B")
-        self.disk.write(self.descriptor, view)
+        if not self._has_ended:
+            self.disk.write(self.descriptor, view)
         self._written_bytes += len(view)
         return len(view)
 
     def tell(self) -> int:
         return self._written_bytes
 
-    def close(self) -> None:
-        if not self.closed:
-            super().close()
+    def end(self) -> None:
+        """Closes the descriptor."""
+        if not self._has_ended:
+            self._has_ended = True
             self.disk.close(self.descriptor)

@@ -47,6 +47,12 @@ def remember(disk: Disk, run_dir: Path, published: Published) -> None:
     disk.replace_file(run_dir / FILE_NAME, msgspec.json.format(data, indent=2))
 
 
+def inherit(disk: Disk, run_dir: Path, aside: Path) -> None:
+    """Takes over the files that another run made, whose directory was moved aside for this one."""
+    if known := read_published(aside):
+        disk.replace_file(run_dir / FILE_NAME, msgspec.json.encode(known))
+
+
 def is_published(run_dir: Path, path: Path) -> bool:
     """Whether `path` is as this run made it: neither another's nor changed since."""
     known = read_published(run_dir)

@@ -1,7 +1,7 @@
 """A set of row numbers: which rows are done, which failed, which are asked again.
 
-A bitmap, because rows end in any order and most of them end: a bit a row, 1.25 MB for ten million,
-whatever the order. What leaves it for the disk is ranges, of which there are few.
+A bitmap, because rows end in any order: a bit a row, 1.25 MB for ten million, whatever the order.
+Ranges are made of it where they are wanted; of rows that failed here and there they would be many.
 """
 
 from __future__ import annotations
@@ -54,12 +54,24 @@ class RowSet:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RowSet):
             return NotImplemented
-        return self._bits.rstrip(b"\0") == other._bits.rstrip(b"\0")
+        return self.to_bytes() == other.to_bytes()
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
     def __repr__(self) -> str:
         return f"RowSet({list(self.ranges())!r})"
+
+    @classmethod
+    def from_bytes(cls, bits: bytes) -> RowSet:
+        """The set that `to_bytes` gave."""
+        made = cls()
+        made._bits = bytearray(bits)
+        made._count = int.from_bytes(bits, "little").bit_count()
+        return made
+
+    def to_bytes(self) -> bytes:
+        """The bitmap: row n is bit n % 8, from the lowest, of byte n // 8."""
+        return bytes(self._bits.rstrip(b"\0"))
 
     def copy(self) -> RowSet:
         twin = RowSet()
@@ -106,8 +118,10 @@ class RowSet:
 
     def update(self, other: RowSet) -> None:
         """Add all rows of another set."""
-        for start, end in other.ranges():
-            self.add_range(start, end)
+        union = int.from_bytes(self._bits, "little") | int.from_bytes(other._bits, "little")
+        size = max(len(self._bits), len(other._bits))
+        self._bits[:] = union.to_bytes(size, "little")
+        self._count = union.bit_count()
 
     @property
     def low_water(self) -> int:

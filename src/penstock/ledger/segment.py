@@ -76,7 +76,8 @@ class SegmentWriter:
             segment = self._current or self._begin()
             try:
                 segment.write(batch, shards)
-            except LedgerError:
+            except Exception:
+                # Half a batch may be in the file, or in the encoder.
                 self._current = None
                 raise
             if segment.size_bytes >= self._roll_bytes:

@@ -115,9 +115,9 @@ def checkpoint_problems(found: Found) -> Iterator[str]:
                 f"segment {name}: {state.batches} of {length.batches} batches verify that the "
                 "checkpoint counts"
             )
-    for generation, ranges in found.checkpoint.done.items():
+    for generation, counted in found.checkpoint.done.items():
         done = found.done.get(generation, RowSet())
-        lost = [part for given in ranges for part in done.missing(*given)]
+        lost = [part for given in counted.ranges() for part in done.missing(*given)]
         if lost:
             count = sum(end - start for start, end in lost)
             yield (

@@ -79,7 +79,7 @@ def batch_of(shard: Shard, schema: InputSchema, columns: Sequence[str]) -> pa.Re
 
 def _of_values(column: Column, values: list[Any], first_row: int) -> pa.Array:
     """Values in Python under a column's type."""
-    if not column.arrow and not set(map(type, values)) <= _FITTING[column.type]:
+    if not set(map(type, values)) <= _FITTING[column.takes]:
         values = [_fitted(column, value, row) for row, value in enumerate(values, first_row)]
     try:
         return pa.array(values, column.arrow_type)
@@ -100,11 +100,10 @@ def _fitted(column: Column, value: Any, row: int) -> Any:
     wider = misfit(column, value)
     if wider is not None:
         raise Misfit(column.name, row, wider)
-    if column.type == JSON:
+    held = column.takes
+    if held == JSON or (held == TEXT and type(value) is not str):
         return _encode(value).decode()
-    if column.type == TEXT:
-        return value if type(value) is str else _encode(value).decode()
-    return float(value) if column.type == DOUBLE else int(value) if column.type == INT else value
+    return float(value) if held == DOUBLE else int(value) if held == INT else value
 
 
 def _of_table(column: Column, table: pa.RecordBatch, first_row: int) -> pa.Array:

@@ -15,7 +15,8 @@ from penstock.sources.parquet import ParquetGroups
 from penstock.sources.resolve import ARROW, JSONL, PARQUET, STDIN
 from penstock.sources.shard import LINES, Cursor, Shard
 from penstock.sources.sniff import sniff
-from penstock.sources.spool import STDIN_NAME, Spool, SpoolSource
+from penstock.sources.spool import Spool, SpoolSource
+from penstock.sources.stdin import STDIN_NAME
 from penstock.sources.table import Groups, TableInput
 from penstock.sources.text import TextInput
 
@@ -71,7 +72,7 @@ def open_input(
 
     def opener(offset: int, restart: tuple[int, int], end: int | None) -> Source:
         if spool is not None and path == STDIN:
-            source: Source = SpoolSource(spool, restart)
+            source: Source = SpoolSource(spool, restart, end)
             pass_over(source, offset - restart[1])
             return source
         size = frozen.size if end is None else end
@@ -81,6 +82,6 @@ def open_input(
         name,
         kind if frozen.format == JSONL else frozen.format,
         opener,
-        cuts=frozen.cuts,
+        cuts=spool.cuts if spool is not None and path == STDIN else frozen.cuts,
         max_line_bytes=max_line_bytes,
     )

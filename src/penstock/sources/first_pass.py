@@ -19,7 +19,8 @@ from penstock.sources.schema import (
     schema_of_text,
 )
 from penstock.sources.shard import BATCH, LINES, Cursor
-from penstock.sources.spool import BLOCK_BYTES, STDIN_NAME
+from penstock.sources.spool import BLOCK_BYTES
+from penstock.sources.stdin import STDIN_NAME
 from penstock.sources.table import TableInput
 from penstock.sources.text import TextInput
 

@@ -74,6 +74,11 @@ class Inputs:
         frozen = [freeze(path, name) for path, name in zip(found, names_of(found), strict=True)]
         return cls(found, frozen, spool=kept, max_line_bytes=max_line_bytes)
 
+    def close(self) -> None:
+        """Ends a wait for standard input in another thread, which raises InputError there."""
+        if self._spool is not None:
+            self._spool.close()
+
     def check(self, frozen: Sequence[FrozenInput]) -> None:
         """Checks that these are the inputs that a run froze, or have grown only at their end.
 

@@ -1,6 +1,7 @@
 """Cutting bytes into pieces of whole rows, without parsing any of them.
 
-A row ends at a newline (for CSV, at one outside quotes); the last one needs none. Blank lines are
+A row ends at a newline (for CSV, at one outside quotes). The last one needs none, and is a piece by
+itself then, so that a piece never changes when the input goes on after its end. Blank lines are
 no rows: between rows they stay in the piece, so that a row's line number can be counted from the
 piece's first; before a piece's first row they are dropped.
 
@@ -95,6 +96,7 @@ class Cutter:
         rows = 0
         while rows < self._rows:
             end = self._row_end(self._data, position)
+            following = end + 1
             if end < 0:
                 held = len(self._data)
                 if rows and held - self._start > self._max_bytes:
@@ -102,9 +104,9 @@ class Cutter:
                 if not self._ended and held - position <= self._max_line_bytes:
                     position -= self._refill()
                     continue
-                if position == held:
+                if rows or position == held:
                     break
-                end = held - 1
+                end = following = held
             if end - position > self._max_line_bytes:
                 if rows:
                     break
@@ -112,14 +114,14 @@ class Cutter:
                     return piece
                 position = self._start
                 continue
-            if rows and end + 1 - self._start > self._max_bytes:
+            if rows and following - self._start > self._max_bytes:
                 break
-            if self._data[position] in _BLANK and self._data[position : end + 1].isspace():
+            if self._data[position] in _BLANK and self._data[position:following].isspace():
                 if not rows:
-                    self._advance(end + 1)
+                    self._advance(following)
             else:
                 rows += 1
-            position = end + 1
+            position = following
         return self._take(position, rows) if rows else None
 
     def _refill(self) -> int:

@@ -17,10 +17,12 @@ import msgspec
 import pyarrow as pa
 
 from penstock.errors import InputError
-from penstock.sources.spool import sync_folder
+from penstock.sources.spool_file import sync_folder
 from penstock.sources.table import Pending, plain_batch, plain_schema
 
 TABLE_NAME: Final = "table.arrow"
+
+_NO_ITEM: Final = object()
 
 _BATCH_ROWS: Final = 16_384
 _BATCH_BYTES: Final = 16 << 20
@@ -44,10 +46,14 @@ def spooled(objects: Any, spool: Path) -> tuple[list[str], BinaryIO | None]:
 
 
 class ObjectLines(io.RawIOBase):
-    """An iterable of dicts as a stream of JSON lines. Reading raises InputError, naming the item."""
+    """An iterable of dicts as a stream of JSON lines.
+
+    Reading raises InputError, naming the item, for what is no dict or not of JSON values.
+    """
 
     def __init__(self, objects: Iterable[Any]) -> None:
-        self._objects = enumerate(objects)
+        self._objects = iter(objects)
+        self._number = -1
         self._encoder = msgspec.json.Encoder()
         self._ready = bytearray()
 
@@ -63,19 +69,19 @@ class ObjectLines(io.RawIOBase):
         return given
 
     def _next_line(self) -> bytes:
-        number = None
         try:
-            for number, item in self._objects:
-                if not isinstance(item, dict):
-                    raise TypeError(f"expected a dict, found {type(item).__name__}")
-                return self._encoder.encode(item) + b"\n"
+            self._number += 1
+            item = next(self._objects, _NO_ITEM)
+            if item is _NO_ITEM:
+                return b""
+            if not isinstance(item, dict):
+                raise TypeError(f"expected a dict, found {type(item).__name__}")
+            return self._encoder.encode(item) + b"\n"
         except Exception as error:
             # The caller's own code may raise anything while it makes the next item.
-            which = "the inputs" if number is None else f"item {number} of the inputs"
             raise InputError(
-                f"{which}: {error}", "Every item must be a dict of JSON values."
+                f"inputs: item {self._number}: {error}", "Every item is a dict of JSON values."
             ) from error
-        return b""
 
 
 def spool_table(table: Any, spool: Path) -> Path:

@@ -55,6 +55,13 @@ class Column(msgspec.Struct, frozen=True):
             return pa.ipc.read_schema(pa.py_buffer(self.arrow)).field(0).type
         return _ARROW[self.type]
 
+    @property
+    def takes(self) -> str:
+        """The type, one of ORDER, of the JSON values that it can hold exactly."""
+        if not self.arrow:
+            return self.type
+        return next((kind for kind in ORDER if _ARROW[kind] == _widest(self.arrow_type)), NULL)
+
 
 class InputSchema(msgspec.Struct, frozen=True):
     """The input's columns, in the order in which they first appear."""
@@ -92,6 +99,13 @@ class InputSchema(msgspec.Struct, frozen=True):
         )
 
 
+def _widest(kind: pa.DataType) -> pa.DataType:
+    """The widest type of a kind, where values of the narrower are never rounded."""
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    return pa.string() if pa.types.is_large_string(kind) else kind
+
+
 def type_of(value: Any) -> str:
     """The least type that holds a JSON value."""
     kind = type(value)
@@ -107,13 +121,15 @@ def wider(one: str, other: str) -> str:
 
 def misfit(column: Column, value: Any) -> str | None:
     """The wider type that a value needs; None if it fits its column."""
-    found = type_of(value)
+    found, held = type_of(value), column.takes
+    if held == DOUBLE and found == INT and abs(value) > _EXACT_IN_DOUBLE:
+        found = TEXT
+    least = wider(held, found)
+    if least == held:
+        return None
     if column.arrow:
         return JSON if found == JSON or pa.types.is_nested(column.arrow_type) else TEXT
-    if column.type == DOUBLE and found == INT and abs(value) > _EXACT_IN_DOUBLE:
-        found = TEXT
-    least = wider(column.type, found)
-    return None if least == column.type else least
+    return least
 
 
 def arrow_column(name: str, kind: pa.DataType) -> Column:

@@ -3,10 +3,10 @@
 A block is synced before it can be read, so that no row is leased that a power loss could take back.
 
 What stdin gives when a run is resumed must begin with what is spooled: it is read against that, and
-then on. It may go on after its end, too: Ctrl-C ends `cat rows | penstock run -` on both sides of the
-pipe, which looks like the input's end. Blocks therefore hold whole lines where they can, and what was
-left of a last line is taken back when the rest of it comes. A stdin that gives nothing is enough for
-a spool that once came to the input's end.
+then on. It may go on after its end, too: Ctrl-C ends `cat rows | penstock run -` on both sides of
+the pipe, which looks like the input's end. Blocks therefore hold whole lines where they can, and
+what was left of a last line is taken back when the rest of it comes. A stdin that gives nothing is
+enough for a spool that once came to the input's end.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ class Spool:
     def __init__(self, path: Path, stream: BinaryIO | None = None) -> None:
         self._file = SpoolFile(path, writable=stream is not None)
         self._lock = threading.Lock()
+        self._goes_on = False  # after what looked like the input's end
+        self._failure: LedgerError | None = None
         self._stdin = None if stream is None else Stdin(stream)
         if self._stdin is not None:
             self._follow(self._stdin)
@@ -43,7 +45,7 @@ class Spool:
     @property
     def complete(self) -> bool:
         """Whether it has come to the input's end."""
-        return self._file.ends_with_mark
+        return self._file.complete and not self._goes_on
 
     @property
     def cuts(self) -> tuple[int, ...]:
@@ -75,6 +77,10 @@ class Spool:
             given = stdin.read(len(data))
             if data and not given and raw == 0 and self.complete:
                 return
+            if data and not given:
+                raise InputError(
+                    f"{STDIN_NAME}: ended before what this run has read of it already", _AGAIN
+                )
             if given != data:
                 raise InputError(f"{STDIN_NAME}: is not what this run began with", _AGAIN)
             position = following
@@ -95,10 +101,12 @@ class Spool:
         if line and more != b"\n":
             stdin.push_back(line)
             self._file.take_back(position, raw)
-        self._file.ends_with_mark = False
+        self._goes_on = True
 
     def _extend(self, stdin: Stdin) -> None:
         """Appends the next block of stdin, or a mark at its end."""
+        if self._failure is not None:
+            raise self._failure  # a failed fsync can't be made good by another
         data = stdin.read(BLOCK_BYTES)
         whole_lines = data.rfind(b"\n") + 1
         if whole_lines:
@@ -106,9 +114,10 @@ class Spool:
             data = data[:whole_lines]
         try:
             self._file.append(data)
-        except LedgerError:
-            self._stdin = None  # a failed fsync can't be made good by another
+        except LedgerError as error:
+            self._failure = error
             raise
+        self._goes_on = False
 
 
 class SpoolSource:
@@ -128,7 +137,8 @@ class SpoolSource:
             block = self._spool.read(self._position)
             if block is None:
                 return b""
-            self._restarts.add(self._position, self._offset)
+            if block[0]:
+                self._restarts.add(self._position, self._offset)
             self._ready = memoryview(block[0])
             self._position = block[1]
         given = bytes(self._ready[:size])

@@ -1,9 +1,9 @@
 """The spool's file: a zstd file of many frames, to which blocks are appended and synced.
 
 Each frame is a block of the input, compressed by itself. Before it stands a skippable frame, which
-every zstd reader passes over, with the block's sizes and checksum: so a block can be verified, a torn
-one cut off, and decompression begin at any. A mark, a skippable frame with sizes of zero, says that
-the input ended there, whether or not it went on later.
+every zstd reader passes over, with the block's sizes and checksum: so a block can be verified, a
+torn one cut off, and decompression begin at any. A mark, a skippable frame with sizes of zero, says
+that the input ended there; of one of the two kinds, that it went on later.
 
 A block is synced before the next is written, so that only the last one can be torn.
 """
@@ -25,13 +25,17 @@ _MAGIC: Final = 0x184D2A5E  # a skippable frame (RFC 8878, 3.1.2)
 _HEAD: Final = struct.Struct("<IIIIQ")  # magic, length of the rest, sizes packed and raw, xxh3
 _REST_BYTES: Final = _HEAD.size - 8
 
+# What a mark has in place of a checksum; not zero, as the rest of a torn head may be.
+_ENDED: Final = int.from_bytes(b"ended\0\0\0")
+_WENT_ON: Final = int.from_bytes(b"went on\0")
+
 
 class Head(msgspec.Struct, frozen=True):
     """What stands before a block, or is a mark."""
 
     packed: int  # bytes in the file
     raw: int  # bytes of the input; 0 for a mark
-    checksum: int  # xxh3 of those
+    checksum: int  # xxh3 of those; of a mark, its kind
     end: int  # the byte of the file after the block
 
 
@@ -43,7 +47,7 @@ class SpoolFile:
         self.end = 0  # the byte of the file after what is whole
         self.raw_end = 0  # bytes of the input up to there
         self.marks: list[int] = []  # bytes of the input before each mark
-        self.ends_with_mark = False
+        self.complete = False  # whether it ends with the mark of the input's end
         self._codec = pa.Codec("zstd", compression_level=1)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o644)
         self._scan()
@@ -67,10 +71,24 @@ class SpoolFile:
         return data, head.end
 
     def append(self, data: bytes) -> None:
-        """Writes a block, or for no data a mark, at the end, and syncs it."""
-        packed = self._codec.compress(data, asbytes=True) if data else b""
-        checksum = xxhash.xxh3_64_intdigest(data) if data else 0
-        head = _HEAD.pack(_MAGIC, _REST_BYTES, len(packed), len(data), checksum)
+        """Writes a block, or for no data the mark of the input's end, and syncs it."""
+        if not data:
+            self._append(b"", 0, _ENDED)
+        else:
+            packed = self._codec.compress(data, asbytes=True)
+            self._append(packed, len(data), xxhash.xxh3_64_intdigest(data))
+
+    def take_back(self, position: int, raw: int) -> None:
+        """Drops the blocks from `position`, with `raw` bytes of the input before it.
+
+        A mark in their place says that the input ended about there, and went on.
+        """
+        self.end, self.raw_end = position, raw
+        self.marks = [mark for mark in self.marks if mark <= raw]
+        self._append(b"", 0, _WENT_ON)
+
+    def _append(self, packed: bytes, raw: int, checksum: int) -> None:
+        head = _HEAD.pack(_MAGIC, _REST_BYTES, len(packed), raw, checksum)
         end = self.end + len(head) + len(packed)
         try:
             write_fully(self._file, head + packed, self.end)
@@ -80,26 +98,21 @@ class SpoolFile:
             raise LedgerError(
                 f"{self.path}: {error.strerror}", "Make room, then run the same command."
             ) from None
-        self._count(Head(len(packed), len(data), checksum, end))
-
-    def take_back(self, position: int, raw: int) -> None:
-        """Puts a mark in place of the blocks from `position`, where `raw` bytes are before it."""
-        self.end, self.raw_end = position, raw
-        self.marks = [mark for mark in self.marks if mark <= raw]
-        self.append(b"")
+        self._count(Head(len(packed), raw, checksum, end))
 
     def _scan(self) -> None:
         """Finds the last block or mark that is whole."""
         size = os.fstat(self._file).st_size
         while (head := self._head(self.end, size)) is not None:
-            if head.end == size and self._data(self.end, head) is None:
+            is_last = self._head(head.end, size) is None
+            if is_last and self._data(self.end, head) is None:
                 break
             self._count(head)
 
     def _count(self, head: Head) -> None:
-        self.ends_with_mark = not head.raw
-        if self.ends_with_mark:
+        if not head.raw:
             self.marks.append(self.raw_end)
+        self.complete = not head.raw and head.checksum == _ENDED
         self.raw_end += head.raw
         self.end = head.end
 
@@ -111,7 +124,8 @@ class SpoolFile:
         magic, rest, packed, raw, checksum = _HEAD.unpack(data)
         end = position + _HEAD.size + packed
         whole = magic == _MAGIC and rest == _REST_BYTES and end <= size
-        return Head(packed, raw, checksum, end) if whole else None
+        known = packed and raw if checksum not in (_ENDED, _WENT_ON) else not packed and not raw
+        return Head(packed, raw, checksum, end) if whole and known else None
 
     def _data(self, position: int, head: Head) -> bytes | None:
         """What a block holds; None if its checksum says that it is damaged."""

@@ -103,7 +103,7 @@ class Pending:
         if not self._held:
             return None
         together = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
-        count = min(rows, self._rows)
+        count = rows
         while count > 1 and together.slice(0, count).nbytes > max_bytes:
             count = (count + 1) // 2
         self._held = [together]

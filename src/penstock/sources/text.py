@@ -8,6 +8,7 @@ from contextlib import closing
 
 import msgspec
 
+from penstock.errors import InputError
 from penstock.sources.bytesource import Source
 from penstock.sources.csv import GRAMMARS, names_of
 from penstock.sources.lines import CHUNK_BYTES, Cutter, Piece, RowEnd, line_end
@@ -47,6 +48,8 @@ class TextInput:
         header, offset, line = self.header()
         if cursor.offset < offset:
             cursor = msgspec.structs.replace(cursor, offset=offset, line=line)
+        else:
+            self._check_row_begins(cursor)
         for end in (*(cut for cut in self._cuts if cut > cursor.offset), None):
             for piece, restart in self._pieces(cursor, end, rows, max_bytes):
                 following = Cursor(
@@ -63,6 +66,20 @@ class TextInput:
                     next=following,
                 )
                 cursor = following
+
+    def _check_row_begins(self, cursor: Cursor) -> None:
+        """Raises InputError if a row that was the last one is longer now than it was."""
+        before = cursor.offset - 1
+        if before < cursor.restart_offset:
+            return  # where a frame begins; the spool sees to it that no row goes on there
+        restart = (cursor.restart, cursor.restart_offset)
+        with closing(self._open(before, restart, None)) as source:
+            around = read_exactly(source, 2)
+        if len(around) == 2 and b"\n" not in around:
+            raise InputError(
+                f"{self.name}: row {cursor.row - 1} (line {cursor.line}) is longer than it was",
+                "Bring the input back as it was, or begin anew with --fresh.",
+            )
 
     def _pieces(
         self, cursor: Cursor, end: int | None, rows: int, max_bytes: int

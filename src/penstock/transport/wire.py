@@ -50,9 +50,7 @@ class Wire(ResponseHandler):
         self._asked = False
         self._soiled = False
         self._answer: StreamReader | None = None
-        self._until = (
-            _TO_EMPTY_LINE  # how far the parser may be fed: a count of bytes, or see above
-        )
+        self._until = _TO_EMPTY_LINE  # how far the parser may be fed: bytes, or one of the above
         self._held = b""  # came while reading was paused, not yet fed
         self._encrypted = False
         self._poll = select.poll()
@@ -115,7 +113,6 @@ class Wire(ResponseHandler):
             start = end
         self._held = data[start:]
         if self._held and self._complete():
-            self._held = b""
             self._soil()
 
     def _complete(self) -> bool:

@@ -1,0 +1,51 @@
+"""What tests of several rooms share: simulated providers, and real servers where they are installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from penstock.simulator import Settings, SimulatorProcess, spawn
+
+Simulate = Callable[..., SimulatorProcess]
+
+
+@pytest.fixture
+def simulate() -> Iterator[Simulate]:
+    """Starts a provider with the given settings in a process of its own, stopped after the test."""
+    with ExitStack() as running:
+        yield lambda **settings: running.enter_context(spawn(Settings(**settings)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for server in ("nginx", "prometheus"):
+        config.addinivalue_line("markers", f"requires_{server}: needs a real {server}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a server that isn't installed; where none may be missing, fail instead."""
+    needs: dict[str, tuple[str, ...]] = {
+        "requires_nginx": ("nginx",),
+        "requires_prometheus": ("prometheus", "promtool"),
+    }
+    for marker, programs in needs.items():
+        missing = [name for name in programs if find(name) is None]
+        if item.get_closest_marker(marker) is None or not missing:
+            continue
+        reason = f"{', '.join(missing)} is not installed"
+        if os.environ.get("PENSTOCK_REQUIRE_SERVERS") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def find(program: str) -> str | None:
+    """A program's path; Debian keeps servers where a user's PATH does not look."""
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    return shutil.which(program, path=path)
+
+

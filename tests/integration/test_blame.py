@@ -1,0 +1,77 @@
+"""Rows that kill the worker that asks for them: found, and the only ones to pay."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from conftest import Simulate
+from integration.conftest import MakePlace
+
+ROWS = 400
+POISON = "text 123, of the run"
+AND_MORE = "text 7, of the run"
+
+POISONED = """
+import os, signal, sys
+if "penstock.engine.worker" in sys.orig_argv:
+    from penstock.providers.openai import OpenAI
+    ask = OpenAI.request
+    def request(self, record):
+        asked = ask(self, record)
+        if any(text in asked.body for text in {poison!r}):
+            {deed}
+        return asked
+    OpenAI.request = request
+"""
+DEEDS = {
+    "aborts": "os.abort()",
+    "segfaults": "os.kill(os.getpid(), signal.SIGSEGV)",
+    "raises": "raise RuntimeError('the poison of ' + str(record.row))",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_core_files() -> None:
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_row_that_kills_its_worker_alone_twice_is_the_only_dead_letter(
+    place: MakePlace, simulate: Simulate, deed: str
+) -> None:
+    run, provider = place(ROWS), simulate(ttft_seconds=0.05)
+    run.patched(POISONED.format(poison=[POISON.encode()], deed=DEEDS[deed]))
+    ended = run.run(provider.base_url, max_concurrency=16)
+    assert ended.code == 3, ended.stderr
+    run.check_answers(dead=[123])
+    (letter,) = run.dead_letters()
+    assert letter["text"] == POISON
+    assert letter["_penstock"]["error_class"] == "worker_crash"
+    assert provider.stats()["answered_bodies"] == ROWS - 1
+
+
+def test_two_poisoned_rows_are_both_found(place: MakePlace, simulate: Simulate) -> None:
+    run, provider = place(ROWS), simulate(ttft_seconds=0.05)
+    run.patched(POISONED.format(poison=[POISON.encode(), AND_MORE.encode()], deed=DEEDS["aborts"]))
+    ended = run.run(provider.base_url, max_concurrency=16)
+    assert ended.code == 3, ended.stderr
+    run.check_answers(dead=[7, 123])
+
+
+KILLED_ONCE = "os.path.exists({0!r}) or (open({0!r}, 'w').close(), os.kill(os.getpid(), 9))"
+
+
+def test_a_row_whose_worker_was_killed_from_outside_is_accused_of_nothing(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(ROWS), simulate(ttft_seconds=0.05)
+    deed = KILLED_ONCE.format(str(run.folder / "mark"))
+    run.patched(POISONED.format(poison=[POISON.encode()], deed=deed))
+    ended = run.run(provider.base_url, max_concurrency=16)
+    assert ended.code == 0, ended.stderr
+    run.check_answers()
+    kinds = [one["event"] for one in run.events()]
+    assert kinds.count("worker_replaced") == 1
+    assert "row_quarantined" not in kinds
