@@ -19,7 +19,11 @@ $(READY): pyproject.toml setup.py src/_core.pyx src/_atomics.h
 	@touch $@
 
 demo: $(READY)  ## Take 1,000 tickets through a simulated provider
-	$(BIN)/python examples/demo.py
+	@rm -rf demo && mkdir demo
+	$(BIN)/penstock run examples/tickets.jsonl --output demo/answers.parquet --simulate --model simulated \
+		--prompt 'Answer this support ticket in two sentences: {{ text }}' --rpm 9000 --allow-failed 2%
+	@echo; echo "Some rows of demo/answers.parquet:"
+	@$(BIN)/python -c "import pyarrow.parquet as p; [print(' ', r['id'], '|', r['outcome'], '|', (r['output'] or r['error_message'])[:60]) for r in p.read_table('demo/answers.parquet').slice(495, 4).to_pylist()]"
 
 test: lint  ## Check style and types, then run every test
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup

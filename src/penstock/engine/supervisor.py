@@ -273,7 +273,7 @@ class Supervisor:
             grant.wanted,
             grant.condemned,
         )
-        self._workers[grant.worker].send(lease, b"" if grant.condemned else shard.payload)
+        self._workers[grant.worker].send(lease, shard.payload)
 
     # --- from the workers -------------------------------------------------------------------------
 
@@ -378,11 +378,10 @@ class Supervisor:
     async def _bury(self, worker: WorkerProcess) -> None:
         """Replace a worker, in the one order that loses and doubles nothing.
 
-        SIGKILL, wait, (its socket is drained,) read, verify and sync its segments, merge, and only
-        then give back what is left.
+        Wait until it ended or kill it, (its socket is drained,) read, verify and sync its segments,
+        merge, and only then give back what is left.
         """
-        worker.kill()
-        status = await asyncio.to_thread(worker.wait)
+        status = await asyncio.to_thread(worker.end)
         if not worker.said_goodbye or worker.failure:
             try:
                 self._merge(await asyncio.to_thread(self._books.untold, worker.number))

@@ -185,9 +185,13 @@ class Work:
             mark_started(self._slab, slot, pending.record.row)
             try:
                 await self._serve(pending)
-            finally:
+            except asyncio.CancelledError:
                 clear_started(self._slab, slot)
+                raise
+            finally:
                 self._busy -= 1
+            # After an exception the mark stays: it tells the supervisor which row is to blame.
+            clear_started(self._slab, slot)
 
     def dispatch(self) -> None:
         """Hand records to idle slots, as far as there are both."""

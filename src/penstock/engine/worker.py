@@ -201,6 +201,7 @@ class Worker:
     def _take(self, lease: Lease, payload: bytes) -> None:
         shard = ShardMark(lease.first_row, lease.rows, lease.checksum)
         self._promised -= count(lease.wanted)
+        self._leased = True
         if lease.condemned is not None:
             for row in (row for start, end in lease.wanted for row in range(start, end)):
                 record = Record(row, lease.file)

@@ -20,6 +20,7 @@ from penstock.engine.messages import FromWorker
 from penstock.observe.slab_layout import C
 
 STDERR_TAIL_BYTES = 8192
+LAST_WORDS_SECONDS = 1.0  # for a worker whose socket has ended to end itself
 
 
 class WorkerProcess:
@@ -91,9 +92,17 @@ class WorkerProcess:
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
 
-    def wait(self) -> int:
-        """Reap it; returns the exit status as Popen gives it. Blocks: call it after kill()."""
-        return self._process.wait()
+    def end(self) -> int:
+        """Reap it, killed if it does not end by itself; returns the exit status as Popen gives it.
+
+        It blocks. A worker whose socket has ended is on its way out, and a traceback on its way to
+        standard error: killed at once, it would take that along.
+        """
+        try:
+            return self._process.wait(LAST_WORDS_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
 
     def last_words(self) -> str:
         """What it wrote to standard error, at most the end of it."""
