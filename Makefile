@@ -40,5 +40,12 @@ bench: $(READY)  ## Time the core, then the whole engine against nginx
 	$(BIN)/python -m pytest benches --benchmark-only -p no:xdist
 	$(BIN)/python benches/engine.py
 
+# -fsanitize needs its own build: it never touches the one that is installed.
+sanitize: $(READY)  ## Test the core under the address and undefined-behaviour sanitizers
+	PENSTOCK_SANITIZE=1 $(BIN)/python setup.py -q build --build-base build/sanitize --force
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc \
+		LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+		PYTHONPATH=$$(echo build/sanitize/lib*) $(BIN)/python -m pytest tests/core -q
+
 clean:  ## Remove what was built
 	rm -rf .venv build src/penstock/_core.*.so src/*.egg-info

@@ -561,6 +561,9 @@ cdef class Limiter:
         return load_relaxed(self.header + FAILURES)
 
     def record_throttle(self):
+        # An endpoint that throttles is not down.
+        if load_relaxed(self.header + FAILURES):
+            store_relaxed(self.header + FAILURES, 0)
         return add_relaxed(self.header + THROTTLES, 1) + 1
 
     def claim_probe(self, int64_t now_ns, int64_t interval_ns):

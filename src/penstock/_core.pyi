@@ -119,7 +119,10 @@ class Limiter:
         """How many failures came with no success between."""
 
     def record_throttle(self) -> int:
-        """Count a throttled answer; returns how many came with no success between."""
+        """Count a throttled answer; returns how many came with no success between.
+
+        It ends a row of failures: what throttles is not down.
+        """
 
     def claim_probe(self, now_ns: int, interval_ns: int) -> bool:
         """Whether the caller, and nobody else for `interval_ns`, may send a probe now."""

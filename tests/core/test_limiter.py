@@ -85,15 +85,17 @@ def schedule(seed: int, length: int, kinds: str) -> Iterator[tuple[Any, ...]]:
 def play(world: World, step: tuple[Any, ...]) -> object:
     name, *arguments = step
     if name == "burst":
-        which, times, horizon, lateness, *costs = arguments
-        return [world.reserve(which, horizon, *costs, lateness, False) for _ in range(times)]
+        which, times, horizon, lateness, inputs, outputs = arguments
+        return [
+            world.reserve(which, horizon, inputs, outputs, lateness, False) for _ in range(times)
+        ]
     if name in ("tune", "retune"):
         bucket = arguments[0] % len(world.specs)
         old = world.specs[bucket]
         new = arguments[1] if name == "tune" else old
-        return world.tune(
-            bucket, Spec(old.resource, new.limit, new.window_ns, new.ceiling, new.late_ns)
-        )
+        spec = Spec(old.resource, new.limit, new.window_ns, new.ceiling, new.late_ns)
+        arguments = [bucket, spec]
+        name = "tune"
     return getattr(world, name)(*arguments)
 
 
@@ -377,10 +379,22 @@ def test_a_refund_for_a_charge_under_the_old_limit_is_forgone(make: HandleMaker)
 def test_failures_are_counted_until_a_success(make: HandleMaker) -> None:
     first, second = make([], 2)
     assert [first.record_failure(), second.record_failure()] == [1, 2]
-    assert first.record_throttle() == 1
-    assert second.failures_in_a_row() == 2
+    assert first.failures_in_a_row() == 2
     first.record_success()
     assert second.failures_in_a_row() == 0
+
+
+def test_an_endpoint_that_throttles_is_not_failing(make: HandleMaker) -> None:
+    first, second = make([], 2)
+    first.record_failure()
+    assert [first.record_throttle(), second.record_throttle()] == [1, 2]
+    assert second.failures_in_a_row() == 0
+
+
+def test_throttles_are_counted_until_a_success(make: HandleMaker) -> None:
+    first, second = make([], 2)
+    assert [first.record_throttle(), second.record_throttle()] == [1, 2]
+    first.record_success()
     assert second.record_throttle() == 1
 
 

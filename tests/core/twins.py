@@ -267,6 +267,7 @@ class Limiter:
         return self.shared.failures
 
     def record_throttle(self) -> int:
+        self.shared.failures = 0
         self.shared.throttles += 1
         return self.shared.throttles
 
@@ -342,7 +343,7 @@ def bucket_of(value: int) -> int:
     if held < 128:
         return held
     octave = int(math.log2(held))
-    return 64 * (octave - 5) + (held - 2**octave) // 2 ** (octave - 6)
+    return 64 * (octave - 5) + (held - (1 << octave)) // (1 << (octave - 6))
 
 
 def quantile(values: list[int], q: float) -> float:

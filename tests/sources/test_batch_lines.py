@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from penstock.sources.batch_lines import URLS, is_batch_line, records
+from penstock.sources.batch_lines import URLS, records
+from penstock.sources.jsonl import is_batch_line
 
 BODY = b'{"model": "m",  "messages": [{"role":"user","content":"h\\u00e9"}], "n": 1e0}'
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import gzip
-import os
+import random
 import subprocess
 import zlib
 from collections.abc import Callable
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from penstock.errors import InputError
 from penstock.sources.bytesource import open_source
 
-DATA = b"".join(b"line %d %s\n" % (n, os.urandom(20).hex().encode()) for n in range(8000))
+RANDOM = random.Random(20)
+DATA = b"".join(b"line %d %s\n" % (n, RANDOM.randbytes(20).hex().encode()) for n in range(8000))
 SKIPPABLE = b"\x5a\x2a\x4d\x18\x03\0\0\0abc"
 
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.sources.jsonl import fields_of, id_of, records
@@ -21,7 +21,8 @@ json_values = st.recursive(
 objects = st.dictionaries(st.text(), json_values, max_size=5)
 
 
-@given(st.lists(objects, max_size=10), st.integers(0, 10**12))
+@settings(max_examples=40)
+@given(st.lists(objects, max_size=6), st.integers(0, 10**12))
 def test_objects_are_records_with_their_row_and_line(
     rows: list[dict[str, Any]], first_row: int
 ) -> None:

@@ -163,4 +163,4 @@ def test_memory_does_not_grow_with_the_number_of_rows() -> None:
         assert rows == chunks * 3000
         return peak_bytes
 
-    assert peak_of(80) < 1.1 * peak_of(8)
+    assert peak_of(40) < 1.1 * peak_of(8)

@@ -45,6 +45,14 @@ def test_a_file_that_is_named_twice_is_read_once() -> None:
     assert names("b.jsonl", "*.jsonl", "./a.jsonl", "link.jsonl") == ["b.jsonl", "a.jsonl"]
 
 
+@pytest.mark.usefixtures("folder")
+def test_what_a_run_keeps_is_no_input() -> None:
+    Path("deeper/out.run").mkdir()
+    for name in ("run.json", "log.jsonl"):
+        Path("deeper/out.run", name).write_text("{}\n")
+    assert names("**/*.jsonl") == ["a.jsonl", "b.jsonl", "deeper/d.jsonl"]
+
+
 def test_a_dash_stays_as_it_is() -> None:
     assert resolve(["-"]) == [STDIN]
 
@@ -63,6 +71,7 @@ def test_a_file_whose_name_looks_like_a_pattern_is_that_file() -> None:
         ("empty", "empty: holds no file that can be read"),
         ("mixed", "mixed: holds csv and jsonl files"),
         ("pipe", "pipe: not a regular file"),
+        ("twins", "twins: holds a.jsonl and a.jsonl.gz, which look like the same rows"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -72,6 +81,9 @@ def test_what_gives_nothing_is_an_error_that_names_it(path: str, what: str) -> N
     Path("mixed").mkdir()
     Path("mixed/a.csv").write_text("a\n")
     Path("mixed/a.jsonl").write_text("{}\n")
+    Path("twins").mkdir()
+    Path("twins/a.jsonl").write_text("{}\n")
+    Path("twins/a.jsonl.gz").write_text("{}\n")
     os.mkfifo("pipe")
     with pytest.raises(InputError) as raised:
         resolve([path])

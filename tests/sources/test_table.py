@@ -119,6 +119,21 @@ def test_two_columns_of_one_name_are_an_error(tmp_path: Path, write: Write) -> N
         write(table, tmp_path / "in")
 
 
+@every_format
+def test_a_table_without_rows_is_no_shards(tmp_path: Path, write: Write) -> None:
+    file = write(a_table().slice(0, 0), tmp_path / "in")
+    assert list(file.shards(Cursor(), 10, 1 << 20)) == []
+    assert file.rows == 0
+
+
+def test_an_arrow_file_without_columns_has_rows_all_the_same(tmp_path: Path) -> None:
+    batch = pa.RecordBatch.from_struct_array(pa.array([{}] * 5, pa.struct([])))
+    with pa.ipc.new_file(tmp_path / "in", batch.schema) as writer:
+        writer.write_batch(batch)
+    file = TableInput("in", ArrowGroups(tmp_path / "in", "in"))
+    assert [shard.rows for shard in file.shards(Cursor(), 2, 1 << 20)] == [2, 2, 1]
+
+
 @pytest.mark.parametrize("groups", [ParquetGroups, ArrowGroups])
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PAR1" * 10, b"ARROW1\0\0" * 10])
 def test_what_is_no_such_file_is_an_error_that_names_it(

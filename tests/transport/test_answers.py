@@ -94,6 +94,15 @@ def test_an_empty_answer_is_an_answer(run: Run, client, said: bytes) -> None:
     run(main)
 
 
+def test_a_length_may_have_any_number_of_zeros_before_it(run: Run, client) -> None:
+    async def main() -> None:
+        said = counted(b"{}").replace(b"Length: ", b"Length: " + b"0" * 9000)
+        async with RawServer(saying(said)) as server, client() as it:
+            assert (await it.answer(server)).body == b"{}"
+
+    run(main)
+
+
 def test_informational_answers_are_passed_over(run: Run, client) -> None:
     async def main() -> None:
         informed = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: x\r\n\r\n"
@@ -174,6 +183,7 @@ BROKEN = {
     "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n12",
     "first chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     "not zipped": counted(b"plain text", headers="Content-Encoding: gzip\r\n"),
+    "not zipped and more": counted(b"text", headers="Content-Encoding: gzip\r\n") + b"more",
     "not known": counted(b"plain text", headers="Content-Encoding: zstd\r\n"),
 }
 

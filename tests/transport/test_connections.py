@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -303,5 +304,36 @@ def test_a_reused_connection_that_ends_within_an_answer_is_a_failure(
             await it.answer(server, b"1")
             assert (await it.failure(server, b"2")).kind == "disconnected"
             assert len(server.peers) == 1
+
+    run(main)
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_an_answer_has_its_own_times_though_its_connection_serves_another_by_then(
+    run: Run, client, turns: int
+) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            nonlocal begun_ns
+            answer = counted(await peer.request())
+            peer.slip(answer[:-1])
+            await turn(20)  # the head has been read by then
+            peer.slip(answer[-1:])
+            await turn(turns)  # after one number of turns the answer is there and not yet read
+            begun_ns = time.monotonic_ns()
+            others.append(asyncio.create_task(it.ask(server)))
+            await peer.linger()
+
+        async def turn(times: int) -> None:
+            for _ in range(times):
+                await asyncio.sleep(0)
+
+        begun_ns = 0
+        others: list[asyncio.Task[object]] = []
+        async with RawServer(serve) as server, client() as it:
+            answer = await it.answer(server, b"1")
+            await turn(10)
+            assert answer.sent_ns <= answer.first_byte_ns < begun_ns
+            others[0].cancel()
 
     run(main)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from penstock.transport import Counters
 from transport.conftest import Run
 from transport.raw import Peer, RawServer, counted, echo
 
@@ -59,6 +60,21 @@ def test_a_request_is_written_in_the_step_in_which_ready_returns(
             await it.answer(server, ready=ready)
             assert len(arrived) == 1
             assert arrived[0]
+
+    run(main)
+
+
+@pytest.mark.parametrize("certificate", [None, "localhost"])
+def test_a_new_connection_is_kept_when_ready_returns_at_once(
+    run: Run, client, certificate, authority
+) -> None:
+    async def main() -> None:
+        async def ready() -> None:
+            pass
+
+        async with RawServer(echo, certificate) as server, client(ca_file=authority) as it:
+            await it.answer(server, ready=ready)
+            assert it.transport.counters == Counters(connections_opened=1)
 
     run(main)
 

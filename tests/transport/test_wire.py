@@ -9,7 +9,6 @@ from collections.abc import Iterable
 
 import pytest
 from aiohttp import ClientError
-from aiohttp.http_exceptions import ContentEncodingError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -147,18 +146,6 @@ def test_an_answer_that_is_not_whole_when_its_connection_is_reset_fails() -> Non
     asyncio.run(main())
 
 
-def test_what_was_wrong_with_a_body_stands_when_its_connection_ends() -> None:
-    async def main() -> None:
-        async with Line() as line:
-            line.hear([counted(b"plain", headers="Content-Encoding: gzip\r\n")])
-            line.wire.connection_lost(None)
-            with pytest.raises(ClientError) as caught:
-                await line.body()
-            assert isinstance(caught.value.__cause__, ContentEncodingError)
-
-    asyncio.run(main())
-
-
 def test_closing_does_not_wait_for_the_peer() -> None:
     async def main() -> None:
         async with Line() as line:
@@ -179,7 +166,7 @@ def test_a_wire_is_clean_only_between_requests() -> None:
             line.wire.set_response_params(read_until_eof=True)
             assert not line.wire.is_clean()
             assert line.wire.requests == 2
-            assert (line.wire.sent_ns, line.wire.first_byte_ns) == (0, 0)
+            assert line.wire.first_byte_ns == 0
 
     asyncio.run(main())
 

@@ -26,7 +26,7 @@ from penstock.job import (
 SHORT = {"output": "-o"}
 
 # Of the flags in a help text; a longer one stands on a line of its own.
-FLAG_COLUMNS = 22
+FLAG_COLUMNS = 24
 
 
 class GroupedCommand(click.Command):

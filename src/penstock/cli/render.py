@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 HELP = """Show the exact request of one row, without sending it.
 
-It needs neither a key nor an output. Put `render --row 0` in the place of `run` in a command line: all
-options of `penstock run` are taken; those that don't change a request are not shown here.
+It needs neither a key nor an output. All options of `penstock run` are taken, so that its command
+line can be used as it is; those that don't change a request are not shown here.
 
 \b
     penstock render tickets.jsonl --row 0 --model gpt-4o-mini \\

@@ -194,8 +194,8 @@ def output_of(manifest: Manifest, path: Path) -> Path:
     Else as the job has it, which is relative to where its command was called.
     """
     output = Path(manifest.job["output"])
-    beside = path.with_name(output.name)
-    return beside if path.name == output.name + ".run" else output
+    here = path if path.name else path.resolve()
+    return here.with_name(output.name) if here.name == output.name + ".run" else output
 
 
 def tokens_of(account: Account) -> dict[str, int]:

@@ -47,9 +47,7 @@ class Lease(Message, frozen=True):
     first_line: int
     checksum: int
     wanted: list[tuple[int, int]]  # half-open ranges of the rows to ask for
-    condemned: str | None = (
-        None  # write them as dead letters `worker_crash`, unread, for this reason
-    )
+    condemned: str | None = None  # not to be asked: dead letters `worker_crash`, for this reason
 
 
 class Drain(Message, frozen=True):

@@ -57,7 +57,6 @@ from penstock.observe.bottleneck import Hold, slot_time
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H
 from penstock.providers.provider import provider_for
-from penstock.record import Record
 from penstock.transport.session import SessionTransport
 
 BEAT_SECONDS = 0.05
@@ -203,8 +202,7 @@ class Worker:
         self._promised -= count(lease.wanted)
         self._leased = True
         if lease.condemned is not None:
-            for row in (row for start, end in lease.wanted for row in range(start, end)):
-                record = Record(row, lease.file)
+            for record in records_of_lease(lease, payload, self._id_column):
                 self._endings.unasked(record, shard, "worker_crash", lease.condemned)
             return
         self._work.add(records_of_lease(lease, payload, self._id_column), shard)

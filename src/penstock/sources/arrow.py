@@ -33,9 +33,9 @@ class ArrowGroups:
 
     def _count_rows(self) -> list[int]:
         """The rows of each record batch, by its narrowest column: compressed ones are unpacked."""
-        schema = self._file.schema
-        widths = [_width(field.type) for field in schema]
-        options = pa.ipc.IpcReadOptions(included_fields=[widths.index(min(widths))])
+        widths = [_width(field.type) for field in self._file.schema]
+        narrowest = [widths.index(min(widths))] if widths else []
+        options = pa.ipc.IpcReadOptions(included_fields=narrowest)
         narrow = pa.ipc.open_file(self._map, options=options)
         return [narrow.get_batch(n).num_rows for n in range(narrow.num_record_batches)]
 

@@ -8,7 +8,7 @@ The body is never decoded into values, so that it is sent byte for byte as it wa
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -16,8 +16,6 @@ from penstock.record import BatchLine, Record
 from penstock.sources.jsonl import fields_of, lines_of
 
 URLS: Final = ("/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/embeddings")
-
-KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 
 class _Line(msgspec.Struct):
@@ -33,11 +31,6 @@ class _Body(msgspec.Struct):
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
-
-
-def is_batch_line(fields: dict[str, Any]) -> bool:
-    """Whether an object has the shape of a batch line."""
-    return fields.keys() >= KEYS
 
 
 def batch_line_of(line: bytes) -> tuple[str, BatchLine] | str:

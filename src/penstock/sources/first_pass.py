@@ -5,12 +5,11 @@ Every file has its share of the pass, for a later file may well have other colum
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from penstock.sources.batch_lines import is_batch_line
 from penstock.sources.files import InputFile
-from penstock.sources.record import records_of
+from penstock.sources.jsonl import fields_of, is_batch_line, lines_of
 from penstock.sources.schema import (
     InputSchema,
     schema_of,
@@ -30,10 +29,9 @@ BYTES: Final = 64 << 20
 _SHARD_ROWS = 100
 
 
-def schema_of_files(files: Sequence[InputFile]) -> InputSchema:
-    """The columns of all files and their types. Raises InputError."""
-    share = max(1, len(files))
-    return schema_of(_schema_of(file, ROWS // share, BYTES // share) for file in files)
+def schema_of_files(files: Iterable[InputFile], count: int) -> InputSchema:
+    """The columns of all `count` files and their types. Raises InputError."""
+    return schema_of(_schema_of(file, ROWS // count, BYTES // count) for file in files)
 
 
 def _schema_of(file: InputFile, rows: int, max_bytes: int) -> InputSchema:
@@ -45,10 +43,11 @@ def _schema_of(file: InputFile, rows: int, max_bytes: int) -> InputSchema:
         return schema_of_text(file.column_names())
     # Of standard input what came first is enough: to wait for more would delay the first request.
     max_bytes = BLOCK_BYTES // 2 if file.name == STDIN_NAME else max_bytes
-    return schema_of_rows(objects(file, rows, max_bytes))
+    found = objects(file, rows, max_bytes)
+    return schema_of_rows(fields for fields in found if not is_batch_line(fields))
 
 
-def holds_batch_lines(files: Sequence[InputFile]) -> bool:
+def holds_batch_lines(files: Iterable[InputFile]) -> bool:
     """Whether the first object of the files of JSON lines has the shape of a batch line."""
     lines = (file for file in files if isinstance(file, TextInput) and file.kind == LINES)
     first = next((fields for file in lines for fields in objects(file, ROWS, BYTES)), {})
@@ -56,11 +55,12 @@ def holds_batch_lines(files: Sequence[InputFile]) -> bool:
 
 
 def objects(file: InputFile, rows: int, max_bytes: int) -> Iterator[dict[str, Any]]:
-    """The objects among the first rows of a file."""
+    """The objects among the first rows of a file of JSON lines."""
     for shard in file.shards(Cursor(), _SHARD_ROWS, BLOCK_BYTES):
-        for record in records_of(shard):
-            if record.fields is not None:
-                yield record.fields
+        for _, line in lines_of(shard.payload, shard.first_line):
+            fields = fields_of(line)
+            if isinstance(fields, dict):
+                yield fields
         rows -= shard.rows
         max_bytes -= len(shard.payload)
         if rows <= 0 or max_bytes <= 0:

@@ -48,9 +48,9 @@ class Inputs:
         self._max_line_bytes = max_line_bytes
         self._counted: int | None = None
         self._schema: InputSchema | None = None
-        self._files = self._open()
-        if holds_batch_lines(self._files):
-            self._open_batch_lines()
+        if holds_batch_lines(self._files()):
+            self._refuse_columns()
+            self.batch_lines = True
         if next(self.shards(rows=1), None) is None:
             names = ", ".join(one.name for one in self.frozen[:3])
             raise InputError(f"the input is empty: no rows in {names}", "Name another.")
@@ -86,7 +86,6 @@ class Inputs:
         out as they did. Raises InputError, naming the file.
         """
         self.frozen = compare(list(frozen), self.frozen, self._paths)
-        self._files = self._open()
 
     def shards(
         self, cursor: Cursor | None = None, *, rows: int, max_bytes: int = SHARD_BYTES
@@ -98,10 +97,10 @@ class Inputs:
         InputError where a file can't be read to its end.
         """
         cursor = cursor or Cursor()
-        for index in range(cursor.file, len(self._files)):
+        for index, file in enumerate(self._files(cursor.file), cursor.file):
             if index != cursor.file:
                 cursor = Cursor(file=index, row=cursor.row)
-            for shard in self._files[index].shards(cursor, rows, max_bytes):
+            for shard in file.shards(cursor, rows, max_bytes):
                 yield shard
                 cursor = shard.next
 
@@ -123,7 +122,7 @@ class Inputs:
         Every file has a share of the pass. Of standard input only what comes at once is read.
         """
         if self._schema is None:
-            self._schema = schema_of_files(self._files)
+            self._schema = schema_of_files(self._files(), len(self.frozen))
         return self._schema
 
     def tables(
@@ -157,7 +156,7 @@ class Inputs:
         if self._spool is not None and not self._spool.complete:
             return None
         total = 0
-        for file in self._files:
+        for file in self._files():
             count = file.count_rows(stop or threading.Event())
             if count is None:
                 return None
@@ -165,24 +164,22 @@ class Inputs:
         self._counted = total
         return total
 
-    def _open(self) -> list[InputFile]:
-        return [
-            open_input(
+    def _files(self, first: int = 0) -> Iterator[InputFile]:
+        """The inputs from the `first` on, each opened when its turn comes: there may be many."""
+        for one, path in islice(zip(self.frozen, self._paths, strict=True), first, None):
+            yield open_input(
                 one,
                 path,
                 kind=BATCH if self.batch_lines else LINES,
                 spool=self._spool,
                 max_line_bytes=self._max_line_bytes,
             )
-            for one, path in zip(self.frozen, self._paths, strict=True)
-        ]
 
-    def _open_batch_lines(self) -> None:
+    def _refuse_columns(self) -> None:
+        """Raises InputError where not all inputs can be batch lines."""
         odd = [one.name for one in self.frozen if one.format != JSONL]
         if odd:
             raise InputError(
                 f"{odd[0]}: has columns, while the other inputs are OpenAI batch lines",
                 "Run them as two jobs.",
             )
-        self.batch_lines = True
-        self._files = self._open()

@@ -1,21 +1,23 @@
 """JSON lines: one object a line, whose keys are the record's columns.
 
 What is no such object becomes a record with a `problem`, never an error: malformed JSON (NaN and
-Infinity are not JSON), invalid UTF-8, a value that is no object, a line that is too long. Integers
-are exact at any size; of a key that stands twice the last value counts.
+Infinity are not JSON), invalid UTF-8, a value that is no object, a line that is too long, a batch
+line among others. Integers are exact at any size; of a key that stands twice the last value counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from penstock.record import Record
 from penstock.sources.lines import too_long
 
-ID_COLUMNS = ("id", "custom_id")  # where none is named
+ID_COLUMNS: Final = ("id", "custom_id")  # where none is named
+
+BATCH_KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 _MALFORMED = "JSON is malformed: "  # how msgspec begins
 
@@ -43,6 +45,11 @@ def fields_of(line: bytes) -> dict[str, Any] | str:
     if type(value) is not dict:
         return f"expected a JSON object, found {name_of(value)}"
     return value
+
+
+def is_batch_line(fields: dict[str, Any]) -> bool:
+    """Whether an object has the shape of an OpenAI batch line."""
+    return "custom_id" in fields and fields.keys() >= BATCH_KEYS
 
 
 def name_of(value: object) -> str:
@@ -78,6 +85,8 @@ def records(
             continue
         where = f"{file}:{line_number}"
         fields = fields_of(line)
+        if not isinstance(fields, str) and is_batch_line(fields):
+            fields = "an OpenAI batch line, while the first row of the input is none"
         if isinstance(fields, str):
             yield Record(row, where, problem=fields, size_bytes=len(line))
         else:

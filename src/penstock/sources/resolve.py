@@ -2,8 +2,9 @@
 
 Arguments keep their order; what a glob or a directory gives is sorted. A directory gives the files
 directly in it whose suffix is readable, and must hold one format only: the same rows in two formats
-would be bought twice. A file that is named twice is read once. Hidden files and those beginning
-with `_` (the `_SUCCESS` of other tools) are passed over in globs and directories.
+would be bought twice. A file that is named twice is read once. Files of run directories, hidden
+files and those beginning with `_` (the `_SUCCESS` of other tools) are passed over in globs and
+directories.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def _in_directory(folder: Path) -> list[Path]:
             f"{folder}: holds no file that can be read",
             f"Readable: {READABLE}. For folders in it, name a glob: '{folder}/**/*.jsonl'.",
         )
+    _refuse_twins(found)
     formats = sorted({str(format_of(path)[0]) for path in found})
     if len(formats) > 1:
         raise InputError(
@@ -93,13 +95,35 @@ def _in_directory(folder: Path) -> list[Path]:
     return found
 
 
+def _refuse_twins(paths: list[Path]) -> None:
+    """Raises InputError where one file is there both packed and unpacked."""
+    seen: dict[str, Path] = {}
+    for path in paths:
+        unpacked = path.stem if format_of(path)[1] else path.name
+        twin = seen.setdefault(unpacked, path)
+        if twin != path:
+            raise InputError(
+                f"{path.parent}: holds {twin.name} and {path.name}, which look like the same rows",
+                "Move one of them away, or name the files to read.",
+            )
+
+
 def _glob(pattern: str) -> Iterator[Path]:
     # Path.glob takes no absolute patterns.
     return map(Path, glob.iglob(pattern, recursive=True))  # noqa: PTH207
 
 
 def _visible(paths: Iterator[Path]) -> list[Path]:
-    return sorted(path for path in paths if not path.name.startswith((".", "_")) and path.is_file())
+    return sorted(
+        path
+        for path in paths
+        if not path.name.startswith((".", "_")) and path.is_file() and not _is_of_a_run(path)
+    )
+
+
+def _is_of_a_run(path: Path) -> bool:
+    """Whether a file lies in a run directory, where a run keeps what is its own."""
+    return any((folder / "run.json").is_file() for folder in path.parents)
 
 
 def _readable(path: Path) -> Path:

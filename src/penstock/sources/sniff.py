@@ -55,7 +55,9 @@ def check_text(head: bytes, name: str, format: str) -> None:
             f"Convert it: iconv -f UTF-16 -t UTF-8 {name} > converted.{format}",
         )
     first, newline, _ = head.lstrip(b"\xef\xbb\xbf \t\r\n").partition(b"\n")
-    if b"\0" in (head if format == JSONL and not first.startswith(b"{") else first):
+    # A broken row among rows is a dead letter, so what begins like rows is let through.
+    begins_like_rows = first.startswith(b"{") if format == JSONL else b"\0" not in first
+    if b"\0" in head and not begins_like_rows:
         raise InputError(f"{name}: holds binary data, not text", f"Readable: {READABLE}.")
     if format == JSONL and newline and first.strip() in (b"[", b"{"):
         raise InputError(

@@ -20,6 +20,7 @@ class Attempt:
         "ready",
         "refusal",
         "reused",
+        "sent_ns",
         "timeout_seconds",
         "wire",
     )
@@ -32,6 +33,7 @@ class Attempt:
         self.reused = False  # whether the wire had carried a request before
         self.fresh = False  # whether only a connection that is opened now will do
         self.refusal: BaseException | None = None  # what `ready` raised
+        self.sent_ns = 0  # when the request was last begun to be written
 
     def take(self, wire: Wire, now_seconds: float) -> None:
         """Go on with this connection; the first one starts the clock."""

@@ -11,7 +11,6 @@ import functools
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
-from aiohttp.connector import Connection
 
 from penstock.transport.attempt import CURRENT, Attempt
 from penstock.transport.wire import Wire
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientRequest, ClientTimeout
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.client_reqrep import ConnectionKey
+    from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
     from penstock.transport.transport import Counters

@@ -8,16 +8,16 @@ body above 1 MiB. Our bodies are bytes that are already in memory, so one write 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aiohttp import ClientRequest, hdrs
 from aiohttp.http_writer import StreamWriter
 
+from penstock.transport.attempt import CURRENT
+
 if TYPE_CHECKING:
     from aiohttp import ClientResponse
     from aiohttp.connector import Connection
-
-    from penstock.transport.wire import Wire
 
 
 class Post(ClientRequest):
@@ -30,10 +30,10 @@ class Post(ClientRequest):
 
     async def send(self, conn: Connection) -> ClientResponse:
         """Write the request without waiting for anything."""
-        wire = cast("Wire", conn.protocol)
-        writer = StreamWriter(wire, self.loop)
+        assert conn.protocol is not None
+        writer = StreamWriter(conn.protocol, self.loop)
         await writer.write_headers(f"{self.method} {self._target()} HTTP/1.1", self.headers)
-        wire.sent_ns = time.monotonic_ns()
+        CURRENT.get().sent_ns = time.monotonic_ns()
         await writer.write(self._bytes, drain=False)
         return self.response_class(
             self.method,

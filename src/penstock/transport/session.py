@@ -72,7 +72,7 @@ class SessionTransport:
         )
 
     async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
-        """Make one attempt; see Transport. Raises JobError where the URL or a header can't be."""
+        """Make one attempt (see Transport). Raises JobError for a URL or header that can't be sent."""
         endpoint = self._endpoints.of(request.url, request.headers)
         attempt = Attempt(ready, self._timeout_seconds)
         token = CURRENT.set(attempt)
@@ -118,8 +118,9 @@ class SessionTransport:
     async def _read(
         self, answer: ClientResponse, endpoint: Endpoint, attempt: Attempt
     ) -> Response | Failure:
-        wire = attempt.wire
-        assert wire is not None
+        assert attempt.wire is not None
+        # Read before the body is: when that is complete, the wire serves other attempts.
+        first_byte_ns = attempt.wire.first_byte_ns
         if answer.status == 101:
             return _failure("malformed", f"{endpoint.place} switched to another protocol", attempt)
         if 300 <= answer.status < 400:
@@ -131,7 +132,7 @@ class SessionTransport:
             return _failure("too_large", detail, attempt)
         done_ns = time.monotonic_ns()
         return Response(
-            answer.status, answer.headers, body, wire.sent_ns, wire.first_byte_ns, done_ns
+            answer.status, answer.headers, body, attempt.sent_ns, first_byte_ns, done_ns
         )
 
 
@@ -147,8 +148,7 @@ async def _read_body(answer: ClientResponse, max_bytes: int) -> bytes | None:
 
 
 def _failure(kind: Kind, detail: str, attempt: Attempt) -> Failure:
-    sent_ns = attempt.wire.sent_ns if attempt.wire is not None else 0
-    return Failure(kind, detail, sent_ns > 0, sent_ns, time.monotonic_ns())
+    return Failure(kind, detail, attempt.sent_ns > 0, attempt.sent_ns, time.monotonic_ns())
 
 
 def _origin_of(location: str, base: URL) -> str:

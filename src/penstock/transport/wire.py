@@ -37,14 +37,12 @@ _TO_END: Final = -2
 class Wire(ResponseHandler):
     """aiohttp's protocol for one connection, strict about which bytes were asked for.
 
-    `requests` counts those begun on it; `sent_ns` and `first_byte_ns` are the newest one's, 0 until
-    they happen.
+    `requests` counts those begun on it; `first_byte_ns` is when the newest one's answer began, or 0.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
         super().__init__(loop)
         self.requests = 0
-        self.sent_ns = 0
         self.first_byte_ns = 0
         self._counters = counters
         self._asked = False
@@ -64,14 +62,16 @@ class Wire(ResponseHandler):
         """Begin a request: from here to its answer's end, bytes are asked for."""
         super().set_response_params(**params)  # type: ignore[arg-type]
         self.requests += 1
-        self.sent_ns = self.first_byte_ns = 0
+        self.first_byte_ns = 0
         self._asked = True
         self._answer = None
         self._until = _TO_EMPTY_LINE
 
     def is_clean(self) -> bool:
         """Whether a request may be written: open, nothing under way, nothing come unasked."""
-        return self.is_connected() and not self._asked and not self.should_close and self._silent()
+        return (
+            self.is_connected() and not self._asked and not super().should_close and self._silent()
+        )
 
     def _silent(self) -> bool:
         # A TLS server's session tickets wait on a new connection without being anybody's answer.
@@ -79,6 +79,7 @@ class Wire(ResponseHandler):
 
     @property
     def should_close(self) -> bool:
+        """Whether the connection can't be kept once its request is through."""
         return super().should_close or self._unsent()
 
     def _unsent(self) -> bool:
@@ -158,15 +159,15 @@ class Wire(ResponseHandler):
 
     def _fail_body(self, exc: BaseException, cause: BaseException) -> None:
         body = self._payload
-        if body is not None and not body.is_eof() and body.exception() is None:
+        if body is not None and not body.is_eof():
             set_exception(body, exc, cause)
 
 
 def _framing(message: RawResponseMessage) -> int:
     if message.chunked:
         return _TO_EMPTY_LINE
-    length = message.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else _TO_END
+    length = message.headers.get("Content-Length", "").lstrip("0") or "0"
+    return int(length) if length.isdecimal() and len(length) < 20 else _TO_END
 
 
 def end_of_empty_line(data: bytes, start: int) -> int:

@@ -1,0 +1,88 @@
+"""An event loop whose clock jumps to whatever is due next: what waits for hours takes no time.
+
+Nothing runs beside it: what is given to an executor runs in the loop itself, one step later, so that
+a test that uses it takes the same course every time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+START_NS = 1_000_000_000_000
+
+T = TypeVar("T")
+
+
+class Stuck(Exception):
+    """Raised when nothing is due any more, and so nothing can ever wake the loop."""
+
+
+class JumpingSelector(selectors.SelectSelector):
+    """Instead of waiting, it puts the clock forward."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready and timeout is None:
+            raise Stuck
+        if not ready and timeout:
+            self.loop.now_ns += max(1, math.ceil(timeout * 1e9))
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """`now_ns` is its clock; a test may put it forward, too: a process that was stopped meanwhile."""
+
+    def __init__(self) -> None:
+        self.now_ns = START_NS
+        selector = JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now_ns / 1e9
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Any, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        future: asyncio.Future[T] = self.create_future()
+
+        def work() -> None:
+            try:
+                result = func(*args)
+            except Exception as error:
+                if not future.cancelled():
+                    future.set_exception(error)
+            else:
+                if not future.cancelled():
+                    future.set_result(result)
+
+        self.call_soon(work)
+        return future
+
+
+class Clock:
+    """The time by CLOCK_MONOTONIC for modules under test: that of the loop that is running."""
+
+    def __init__(self) -> None:
+        self.loop: VirtualLoop | None = None
+
+    def __call__(self) -> int:
+        return self.loop.now_ns if self.loop else START_NS
+
+    def run(self, main: Callable[[VirtualLoop], Coroutine[Any, Any, T]]) -> T:
+        """Run `main` to its end in a virtual loop; what the loop complains of fails the test."""
+        complaints: list[dict[str, Any]] = []
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            loop = runner.get_loop()
+            assert isinstance(loop, VirtualLoop)
+            loop.set_exception_handler(lambda _, said: complaints.append(said))
+            self.loop = loop
+            result = runner.run(main(loop))
+        assert not complaints, complaints
+        return result
