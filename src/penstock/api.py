@@ -145,9 +145,9 @@ def job_for(
 def results(
     run_dir: str | os.PathLike[str], *, partial: bool = False
 ) -> Iterator[pyarrow.RecordBatch]:
-    """The rows of a run in input order, as Arrow batches with the output's columns.
+    """The results of a run in input order, as Arrow batches: `row`, `id`, `outcome`, `output`, ...
 
-    `partial` takes the rows that are done, also while the run goes on; without it a row that is
+    The input's columns are in the output, not here. `partial` takes the rows that are done, also while the run goes on; without it a row that is
     missing raises LedgerError.
     """
     yield from read_results(Path(run_dir), partial=partial)

@@ -33,8 +33,9 @@ Standard output carries only what was asked for; all else goes to standard error
 known is refused, with the nearest that is.
 
 The same command resumes a run. Options marked *fixed* make the job what it is: a run whose command is
-repeated with another value of one stops and names it. All others may change from one call to the next,
-and so may the host in `--base-url`, though not its path.
+repeated with another value of one stops and names it (of `--prompt-file`, its content counts as the
+prompt). All others may change from one call to the next, and so may the host in `--base-url`, though
+not its path.
 """
 
 EXIT_CODES: Final = (
@@ -69,9 +70,9 @@ def reference() -> str:
 def section(command: click.Command, context: click.Context) -> Iterator[str]:
     """The part of one command."""
     yield from (f"## {context.command_path}", "")
-    yield from prose(command.help or "")
     usage = " ".join(command.collect_usage_pieces(context))
     yield from ("```", f"{context.command_path} {usage}", "```", "")
+    yield from prose(command.help or "")
     options = [one for one in command.params if isinstance(one, click.Option)]
     told = [
         one for one in options if command.name == FULL or not isinstance(one, JobOption) or own(one)

@@ -32,10 +32,12 @@ class Groups(Protocol):
 
 
 class TableInput:
-    """One columnar file. Raises InputError where two columns have one name."""
+    """One columnar file. Raises InputError where it has no columns, or two of one name."""
 
     def __init__(self, name: str, groups: Groups) -> None:
         names = groups.schema.names
+        if not names:
+            raise InputError(f"{name}: has no columns", "Write it with some.")
         for column in names:
             if names.count(column) > 1:
                 raise InputError(f"{name}: two columns are called {column!r}", "Rename one.")

@@ -72,7 +72,7 @@ class SessionTransport:
         )
 
     async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
-        """Make one attempt (see Transport). Raises JobError for a URL or header that can't be sent."""
+        """Make one attempt (see Transport). Raises JobError for a URL or header that can't go."""
         endpoint = self._endpoints.of(request.url, request.headers)
         attempt = Attempt(ready, self._timeout_seconds)
         token = CURRENT.set(attempt)

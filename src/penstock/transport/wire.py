@@ -37,7 +37,8 @@ _TO_END: Final = -2
 class Wire(ResponseHandler):
     """aiohttp's protocol for one connection, strict about which bytes were asked for.
 
-    `requests` counts those begun on it; `first_byte_ns` is when the newest one's answer began, or 0.
+    `requests` counts those begun on it; `first_byte_ns` is when the newest one's answer began, else
+    0.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
@@ -166,8 +167,10 @@ class Wire(ResponseHandler):
 def _framing(message: RawResponseMessage) -> int:
     if message.chunked:
         return _TO_EMPTY_LINE
-    length = message.headers.get("Content-Length", "").lstrip("0") or "0"
-    return int(length) if length.isdecimal() and len(length) < 20 else _TO_END
+    length = message.headers.get("Content-Length")
+    if not length:
+        return _TO_END
+    return int(length.lstrip("0") or "0")  # the parser let only digits pass, but zeros at will
 
 
 def end_of_empty_line(data: bytes, start: int) -> int:
