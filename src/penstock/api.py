@@ -147,7 +147,7 @@ def results(
 ) -> Iterator[pyarrow.RecordBatch]:
     """The results of a run in input order, as Arrow batches: `row`, `id`, `outcome`, `output`, ...
 
-    The input's columns are in the output, not here. `partial` takes the rows that are done, also while the run goes on; without it a row that is
-    missing raises LedgerError.
+    The input's columns are in the output, not here. `partial` takes the rows that are done, also
+    while the run goes on; without it a row that is missing raises LedgerError.
     """
     yield from read_results(Path(run_dir), partial=partial)

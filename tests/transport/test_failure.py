@@ -38,7 +38,7 @@ def test_a_failures_status_is_its_kinds_number(kind: Kind) -> None:
         ),
         (
             aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, "[SSL: X] x")),
-            "tls",
+            "connect",
             "TLS handshake failed",
         ),
         (

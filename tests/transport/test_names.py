@@ -128,6 +128,25 @@ def test_a_server_that_does_not_speak_tls_is_a_tls_failure(run: Run, client) -> 
     run(main)
 
 
+@pytest.mark.parametrize(
+    "said", [b"", b"\x15\x03\x03\x00\x02\x02\x50"], ids=["end", "internal error"]
+)
+def test_a_handshake_that_is_broken_off_is_a_failure_to_connect(
+    run: Run, client, said: bytes
+) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            await peer.reader.read(1)
+            peer.say(said)
+
+        async with RawServer(serve) as server, client() as it:
+            server.url = server.url.replace("http:", "https:")
+            failure = await it.failure(server)
+            assert (failure.kind, failure.sent) == ("connect", False)
+
+    run(main)
+
+
 def test_a_plain_request_goes_through_the_proxy(run: Run, client) -> None:
     async def main() -> None:
         async with RawServer(echo) as proxy:

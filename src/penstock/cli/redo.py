@@ -16,7 +16,8 @@ Options given here hold for this redo alone: another prompt, model or --param fo
 other limits. An interrupted redo is resumed by the same command.
 
 \b
-    penstock redo answers.parquet.run --only timeout,server_error --timeout 900
+    penstock redo answers.parquet.run --only timeout,server_error \\
+        --timeout 900
 """
 
 NOT_HERE = {"output", "run_dir", "fresh", "yes", "id", "keep", "prefix", "limit", "overwrite"}

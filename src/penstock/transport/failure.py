@@ -81,7 +81,7 @@ def reason_of(error: BaseException, place: str, connected: bool) -> tuple[Kind, 
         case aiohttp.ClientConnectorDNSError():
             return "dns", f"can't resolve {place}: {_os_words(error.os_error)}"
         case aiohttp.ClientSSLError():
-            return "tls", f"no trusted TLS connection to {place}: {_os_words(error.os_error)}"
+            return _tls_kind(error.os_error), f"no TLS with {place}: {_os_words(error.os_error)}"
         case aiohttp.ClientHttpProxyError():
             return "connect", f"the proxy answered {error.status} instead of a tunnel to {place}"
         case aiohttp.ClientProxyConnectionError():
@@ -95,6 +95,13 @@ def reason_of(error: BaseException, place: str, connected: bool) -> tuple[Kind, 
     if not connected:
         return "connect", f"the connection to {place} ended while it was made"
     return "disconnected", f"{place} closed the connection before its answer was complete"
+
+
+def _tls_kind(error: OSError) -> Kind:
+    # A server that is starting or overloaded breaks handshakes off too, and that passes; these don't.
+    untrusted = isinstance(error, ssl.SSLCertVerificationError)
+    not_tls = getattr(error, "reason", None) == "WRONG_VERSION_NUMBER"
+    return "tls" if untrusted or not_tls else "connect"
 
 
 def _os_words(error: OSError) -> str:

@@ -37,8 +37,8 @@ _TO_END: Final = -2
 class Wire(ResponseHandler):
     """aiohttp's protocol for one connection, strict about which bytes were asked for.
 
-    `requests` counts those begun on it; `first_byte_ns` is when the newest one's answer began, else
-    0.
+    `requests` counts those begun on it; `first_byte_ns` is when the newest one's answer began (0:
+    not yet).
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:

@@ -1,0 +1,246 @@
+"""Tickets in order, for the head of the line alone, and never used when they are void."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from core.worlds import most_in_a_window
+from engine.limiters import limiter, limiters
+from engine.virtual_time import START_NS, Clock, VirtualLoop
+from penstock._core import PAUSED, Limiter
+from penstock.engine.limits import HORIZON_NS
+from penstock.engine.pacer import Draining, Pacer
+
+SECOND = 1_000_000_000
+
+
+class Counting:
+    """A limiter that remembers what was reserved."""
+
+    def __init__(self, inner: Limiter, clock: Clock) -> None:
+        self._inner = inner
+        self._clock = clock
+        self.reserved: list[tuple[int, int]] = []  # now, due
+
+    def reserve(self, now_ns: int, horizon_ns: int, *tokens: int) -> int:
+        due_ns = self._inner.reserve(now_ns, horizon_ns, *tokens)
+        self.reserved.append((self._clock(), due_ns))
+        return due_ns
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+async def take(pacer: Pacer, clock: Clock, sent: list[tuple[int, int]], *tokens: int) -> None:
+    await pacer.ticket(*(tokens or (0, 0)))
+    sent.append((clock(), max(1, sum(tokens))))
+
+
+def test_without_limits_no_ticket_waits(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        pacer = Pacer(limiter())
+        for _ in range(1000):
+            await pacer.ticket(10**6, 10**6)
+        assert loop.now_ns == START_NS
+
+    clock.run(main)
+
+
+def test_tickets_come_in_order_at_the_rate_and_no_window_holds_more_than_the_limit(
+    clock: Clock,
+) -> None:
+    sent: list[tuple[int, int]] = []
+    order: list[int] = []
+
+    async def one(pacer: Pacer, number: int) -> None:
+        await take(pacer, clock, sent)
+        order.append(number)
+
+    async def main(_: VirtualLoop) -> None:
+        pacer = Pacer(limiter(rps=50))
+        await asyncio.gather(*(one(pacer, number) for number in range(500)))
+
+    clock.run(main)
+    assert order == list(range(500))
+    assert most_in_a_window(sent, SECOND) <= 50
+    assert sent[-1][0] - START_NS < 10.5 * SECOND
+
+
+def test_the_head_alone_reserves_and_not_beyond_the_horizon(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        counting = Counting(limiter(rps=4), clock)
+        pacer = Pacer(counting)  # type: ignore[arg-type]
+        tasks = [loop.create_task(pacer.ticket(0, 0)) for _ in range(20)]
+        await asyncio.gather(*tasks)
+        given = [(now, due) for now, due in counting.reserved if due >= 0]
+        assert len(given) == 20
+        assert all(due - now <= HORIZON_NS for now, due in given)
+        for (_, due), (now, _) in zip(given, given[1:], strict=False):
+            assert now >= due, "a ticket was taken while the one before was not used yet"
+
+    clock.run(main)
+
+
+def test_a_ticket_tells_when_it_was_charged(clock: Clock) -> None:
+    async def main(_: VirtualLoop) -> None:
+        counting = Counting(limiter(rps=10), clock)
+        pacer = Pacer(counting)  # type: ignore[arg-type]
+        for _ in range(5):
+            charged_ns = await pacer.ticket(0, 0)
+            assert charged_ns == counting.reserved[-1][1] <= clock()
+
+    clock.run(main)
+
+
+def test_a_ticket_that_a_pause_made_void_is_taken_anew_after_it(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        bucket = limiter(rps=20)
+        pacer = Pacer(bucket)
+        until = START_NS + 3 * SECOND
+
+        def pause_while_one_is_held() -> None:
+            assert pacer._due_ns > loop.now_ns
+            assert bucket.pause(until)
+
+        waiting = loop.create_task(pacer.ticket(0, 0))
+        await asyncio.sleep(0)
+        while not pacer._due_ns:
+            await asyncio.sleep(0.001)
+        pause_while_one_is_held()
+        charged_ns = await waiting
+        assert charged_ns >= until
+        assert pacer.voided == 1
+
+    clock.run(main)
+
+
+def test_a_ticket_that_a_stopped_process_could_not_use_in_time_is_taken_anew(clock: Clock) -> None:
+    sent: list[tuple[int, int]] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        bucket, other = limiters(2, rps=20)
+        pacer, rival = Pacer(bucket), Pacer(other)
+        tasks = [loop.create_task(take(pacer, clock, sent)) for _ in range(40)]
+        for _ in range(5):
+            while not pacer._due_ns:
+                await asyncio.sleep(0.001)
+            loop.now_ns = pacer._due_ns + SECOND  # SIGSTOP, SIGCONT
+            await take(rival, clock, sent)
+        await asyncio.gather(*tasks)
+        assert pacer.voided == 5
+
+    clock.run(main)
+    assert len(sent) == 45
+    assert most_in_a_window(sent, SECOND) <= 20
+
+
+def test_after_a_stop_who_waits_and_who_comes_is_sent_away(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        pacer = Pacer(limiter(rpm=1))
+        await asyncio.sleep(60)
+        await pacer.ticket(0, 0)
+        waiting = [loop.create_task(pacer.ticket(0, 0)) for _ in range(3)]
+        await asyncio.sleep(0.001)
+        pacer.stop()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in results] == [Draining] * 3
+        with pytest.raises(Draining):
+            await pacer.ticket(0, 0)
+
+    clock.run(main)
+
+
+@pytest.mark.parametrize("leaving", [(0,), (1,), (0, 1, 2), (2, 4), (0, 1, 2, 3, 4)])
+def test_who_is_cancelled_leaves_the_line_and_holds_up_nobody(
+    clock: Clock, leaving: tuple[int, ...]
+) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        pacer = Pacer(limiter(rps=2))
+        tasks = [loop.create_task(pacer.ticket(0, 0)) for _ in range(5)]
+        await asyncio.sleep(0.001)
+        for number in leaving:
+            tasks[number].cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        gone = [n for n, one in enumerate(results) if isinstance(one, asyncio.CancelledError)]
+        assert gone == list(leaving)
+        await pacer.ticket(0, 0)
+        assert loop.now_ns - START_NS < 5 * SECOND
+
+    clock.run(main)
+
+
+def test_a_line_that_empties_and_fills_again_is_driven_by_one_timer(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        counting = Counting(limiter(rpm=1), clock)
+        pacer = Pacer(counting)  # type: ignore[arg-type]
+        for _ in range(50):
+            task = loop.create_task(pacer.ticket(0, 0))
+            await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        began, tried = loop.now_ns, len(counting.reserved)
+        await pacer.ticket(0, 0)
+        looks = len(counting.reserved) - tried
+        assert looks <= 2 * (loop.now_ns - began) / SECOND + 5  # twice a second, as from one timer
+
+    clock.run(main)
+
+
+def test_two_workers_share_one_rate_and_neither_goes_without(clock: Clock) -> None:
+    sents: list[list[tuple[int, int]]] = [[], []]
+
+    async def worker(pacer: Pacer, sent: list[tuple[int, int]]) -> None:
+        for _ in range(400):
+            await take(pacer, clock, sent)
+
+    async def main(_: VirtualLoop) -> None:
+        pacers = [Pacer(one) for one in limiters(2, rps=100)]
+        workers = [worker(pacer, sent) for pacer, sent in zip(pacers, sents, strict=True)]
+        await asyncio.gather(*workers)
+
+    clock.run(main)
+    assert most_in_a_window(sents[0] + sents[1], SECOND) <= 100
+    last = max(sent[-1][0] for sent in sents)
+    assert last - START_NS < 8.4 * SECOND
+    first_half = [sum(at < START_NS + 4 * SECOND for at, _ in sent) for sent in sents]
+    assert min(first_half) >= 0.25 * sum(first_half)
+
+
+def test_a_large_record_gets_its_turn_beside_many_small_ones_of_its_worker(clock: Clock) -> None:
+    sent: list[tuple[int, int]] = []
+
+    async def main(_: VirtualLoop) -> None:
+        pacer = Pacer(limiters(1, largest_tokens=1000, tpm=60_000)[0])
+        costs = [(20, 5)] * 100 + [(9000, 1000)] + [(20, 5)] * 100
+        await asyncio.gather(*(take(pacer, clock, sent, *cost) for cost in costs))
+
+    clock.run(main)
+    assert [cost for _, cost in sent].index(10_000) == 100
+    assert most_in_a_window(sent, 60 * SECOND) <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("setup", "blocking"),
+    [
+        (lambda one: None, 1),
+        (lambda one: one.pause(START_NS + 10 * SECOND), PAUSED),
+    ],
+)
+def test_it_knows_what_the_head_waits_for(
+    clock: Clock, setup: Callable[[Limiter], None], blocking: int
+) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        bucket = limiter(rps=1000, tpm=60)
+        pacer = Pacer(bucket)
+        setup(bucket)
+        assert pacer.blocking == -1
+        task = loop.create_task(pacer.ticket(5, 5))
+        await asyncio.sleep(0.01)
+        assert pacer.blocking == blocking
+        task.cancel()
+
+    clock.run(main)

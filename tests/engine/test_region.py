@@ -1,0 +1,79 @@
+"""The shared memory of a run, as its processes see it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from penstock._core import LINE_BYTES, REQUESTS
+from penstock.engine import region
+from penstock.engine.limits import SECOND_NS, Bucket
+from penstock.engine.region import Layout, Region, configure
+from penstock.observe.slab_layout import C, mark_started, started_rows
+
+LAYOUT = Layout(buckets=2, seats=3, slots=5)
+
+
+@given(st.integers(0, 64), st.integers(1, 64), st.integers(1, 3000))
+def test_every_part_begins_on_a_cache_line(buckets: int, seats: int, slots: int) -> None:
+    layout = Layout(buckets, seats, slots)
+    assert layout.limiter_bytes % LINE_BYTES == layout.seat_bytes % LINE_BYTES == 0
+    assert layout.size == layout.limiter_bytes + seats * layout.seat_bytes
+
+
+def test_what_one_process_writes_another_reads() -> None:
+    ours = Region.make(LAYOUT)
+    theirs = Region(LAYOUT, os.dup(ours.descriptor))
+    for seat in range(3):
+        slab = theirs.slab(seat)
+        slab.add(C.REQUESTS_SENT, 10 + seat)
+        mark_started(slab, 4, 100 + seat)
+    assert [ours.slab(seat).get(C.REQUESTS_SENT) for seat in range(3)] == [10, 11, 12]
+    assert [started_rows(ours.slab(seat)) for seat in range(3)] == [[100], [101], [102]]
+    theirs.close()
+    ours.close()
+
+
+def test_clearing_a_seat_leaves_the_others_and_the_limiter_alone() -> None:
+    made = Region.make(LAYOUT)
+    buckets = [
+        Bucket("rps", REQUESTS, limit, SECOND_NS, 1, 0) for limit in (5, 9)
+    ]
+    configure(made.limiter(), buckets, 0)
+    made.limiter().record_failure()
+    for seat in range(3):
+        made.slab(seat).set(C.HEARTBEAT_NS, 7)
+        mark_started(made.slab(seat), 0, 1)
+    made.clear_seat(1)
+    assert [made.slab(seat).get(C.HEARTBEAT_NS) for seat in range(3)] == [7, 0, 7]
+    assert [started_rows(made.slab(seat)) for seat in range(3)] == [[1], [], [1]]
+    assert made.limiter().failures_in_a_row() == 1
+    assert made.limiter().rate(1) > 8
+    made.close()
+
+
+def test_every_handle_on_the_limiter_keeps_the_same_limit() -> None:
+    made = Region.make(Layout(1, 1, 1))
+    configure(made.limiter(), [Bucket("rps", REQUESTS, 1, SECOND_NS, 1, 0)], 0)
+    one, other = made.limiter(), made.limiter()
+    due = one.reserve(SECOND_NS, 2 * SECOND_NS, 0, 0)
+    assert due >= 0
+    assert other.reserve(due, 0, 0, 0) < 0
+    made.close()
+
+
+def test_without_memfd_the_region_is_a_file_without_a_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delattr(region.os, "memfd_create", raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = Region.make(LAYOUT)
+    assert list(tmp_path.iterdir()) == []
+    made.slab(0).add(C.SLOTS, 1)
+    assert made.slab(0).get(C.SLOTS) == 1
+    made.close()
