@@ -82,7 +82,7 @@ def test_a_share_may_be_in_percent(penstock: Penstock, served: list[Settings]) -
         (["--rps", "-1"], "rps = -1 is out of bounds"),
         (["--throttle", "60%", "--timeout", "0.6"], "add up to 1.2"),
         (["--tpm-counts", "x"], "is not one of 'used', 'asked'"),
-        (["--key", "sk-1"], "there is no option --key\nDid you mean --key-"),
+        (["--key", "sk-1"], "there is no option --key\nDid you mean --key"),
         (["--certfile", "a"], "TLS needs certfile and keyfile"),
         (["--key-env", "SURELY_NOT_SET"], "there is no key in the environment variable"),
     ],

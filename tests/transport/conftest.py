@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from penstock.transport import Failure, Request, Response, SessionTransport, Transport
-from transport.raw import CERTIFICATES, RawServer
+from transport.raw import RawServer, certificates
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
 
@@ -72,4 +72,4 @@ def client(request: pytest.FixtureRequest) -> Callable[..., Client]:
 @pytest.fixture
 def authority() -> str:
     """The file of the certificate authority that vouches for the test servers."""
-    return str(CERTIFICATES / "authority.pem")
+    return str(certificates() / "authority.pem")

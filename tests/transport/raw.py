@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import gzip
 import os
 import socket
 import ssl
 import struct
+import subprocess
+import tempfile
 from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path
 
-CERTIFICATES = Path(__file__).parent / "certificates"
+
+@cache
+def certificates() -> Path:
+    """A folder with authority.pem, localhost.pem and elsewhere.test.pem, for as long as tests run."""
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    script = Path(__file__).with_name("make_certificates.sh")
+    subprocess.run(["sh", script, folder.name], check=True, capture_output=True)
+    return Path(folder.name)
 
 
 class Peer:
@@ -106,7 +118,7 @@ class RawServer:
         self._tls: ssl.SSLContext | None = None
         if certificate is not None:
             self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self._tls.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
+            self._tls.load_cert_chain(certificates() / f"{certificate}.pem")
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> RawServer:

@@ -14,7 +14,7 @@ import pytest
 from penstock.errors import JobError
 from penstock.transport import Request, Response
 from transport.conftest import Run
-from transport.raw import CERTIFICATES, Peer, RawServer, counted, echo
+from transport.raw import Peer, RawServer, certificates, counted, echo
 
 
 def test_a_name_that_does_not_resolve_is_a_failure_until_it_does(
@@ -70,7 +70,7 @@ def test_the_tickets_of_a_new_tls_connection_are_not_taken_for_an_answer(
 
     def serve(listener: socket.socket) -> None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(CERTIFICATES / "localhost.pem")
+        context.load_cert_chain(certificates() / "localhost.pem")
         accepted, _ = listener.accept()
         with context.wrap_socket(accepted, server_side=True) as peer:
             handshaken.set()

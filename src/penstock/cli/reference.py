@@ -21,21 +21,21 @@ FULL: Final = "run"  # the one command in which the job's options are told in fu
 HEAD: Final = """\
 # The command line
 
-<!-- Made by `python -m penstock.cli.reference > docs/cli.md`: change the commands, not this page. -->
+<!-- Made from the commands by `make docs`: change those, not this page. -->
 
-Every option of a job is a flag, an environment variable and a key of a job file (`--job FILE`, TOML):
-`--max-concurrency 32`, `PENSTOCK_MAX_CONCURRENCY=32` and `max_concurrency = 32` say the same. Flags win
-over variables, variables over the file; of an option that can be repeated the winner replaces all.
-Paths in a job file are relative to the file. A variable holds several paths with `:` between them, and
-several `KEY=VALUE` on lines of their own.
+Every option of a job is a flag, an environment variable and a key of a job file (`--job FILE`,
+TOML): `--max-concurrency 32`, `PENSTOCK_MAX_CONCURRENCY=32` and `max_concurrency = 32` say the
+same. Flags win over variables, variables over the file; of an option that can be repeated the
+winner replaces all. Paths in a job file are relative to the file. A variable holds several paths
+with `:` between them, and several `KEY=VALUE` on lines of their own.
 
-Standard output carries only what was asked for; all else goes to standard error. An option that is not
-known is refused, with the nearest that is.
+Standard output carries only what was asked for; all else goes to standard error. An option that is
+not known is refused, with the nearest that is.
 
-The same command resumes a run. Options marked *fixed* make the job what it is: a run whose command is
-repeated with another value of one stops and names it (of `--prompt-file`, its content counts as the
-prompt). All others may change from one call to the next, and so may the host in `--base-url`, though
-not its path.
+The same command resumes a run. Options marked *fixed* make the job what it is: a run whose command
+is repeated with another value of one stops and names it (of `--prompt-file`, its content counts as
+the prompt). All others may change from one call to the next, and so may the host in `--base-url`,
+though not its path.
 """
 
 EXIT_CODES: Final = (
@@ -50,8 +50,8 @@ EXIT_CODES: Final = (
 )
 
 AFTERWARDS: Final = """\
-After 4, 5, 6, 130 and 143 nothing is lost: the same command resumes. `penstock export --partial` reads
-what is there already.
+After 4, 5, 6, 130 and 143 nothing is lost: the same command resumes. `penstock export --partial`
+reads what is there already.
 """
 
 

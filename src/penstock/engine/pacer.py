@@ -108,8 +108,8 @@ class Pacer:
         )
         if due_ns != now_ns:
             self.blocking = self._limiter.blocking
-        if due_ns < 0:
-            return now_ns - due_ns
+        if due_ns < 0:  # to be asked for again as soon as it is within the horizon
+            return now_ns - due_ns - HORIZON_NS
         self._due_ns = due_ns
         self._generation = self._limiter.generation
         return due_ns

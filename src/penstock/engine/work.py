@@ -104,6 +104,7 @@ class Work:
         slab: Slab,
         ending: Ending,
         on_fatal: Callable[[Attempt], None],
+        on_taken: Callable[[], None],
         on_down: Callable[[str], None],
         refresh_key: Callable[[Attempt], bool],
     ) -> None:
@@ -116,6 +117,7 @@ class Work:
         self._slab = slab
         self._ending = ending
         self._on_fatal = on_fatal
+        self._on_taken = on_taken
         self._on_down = on_down
         self._refresh_key = refresh_key
         self._loop = asyncio.get_running_loop()
@@ -136,6 +138,11 @@ class Work:
         return len(self._queue) + self._busy + len(self._heap)
 
     @property
+    def taken_up(self) -> int:
+        """Records in queue and slots. Those on the heap have a bound of their own."""
+        return len(self._queue) + self._busy
+
+    @property
     def queued(self) -> int:
         """Fresh records that no slot has taken yet."""
         return len(self._queue)
@@ -150,7 +157,7 @@ class Work:
         """Records that a slot could take now, but for what holds all of them."""
         due_ns = self._heap.due_ns()
         is_due = due_ns is not None and max(due_ns, self._budget_ns) <= monotonic_ns()
-        return int(is_due) + (len(self._queue) if self._room else 0)
+        return int(is_due) + (len(self._queue) if self.room else 0)
 
     @property
     def down(self) -> bool:
@@ -158,7 +165,8 @@ class Work:
         return self._limiter.failures_in_a_row() >= retry.FAILURES_UNTIL_DOWN
 
     @property
-    def _room(self) -> bool:
+    def room(self) -> bool:
+        """Whether the heap has room, so that fresh records may start."""
         return len(self._heap) < retry.HEAP_PER_SLOT * self._slots
 
     def add(self, records: Iterable[Record], shard: ShardMark) -> None:
@@ -220,9 +228,11 @@ class Work:
             if not wait_ns:
                 return self._heap.pop()
             self._budget_ns = now_ns + wait_ns
-        if self._queue and self._room:
+        if self._queue and self.room:
             self._budget.earn()
-            return self._queue.popleft()
+            pending = self._queue.popleft()
+            self._on_taken()
+            return pending
         return None
 
     def _probe(self, now_ns: int) -> Pending | None:

@@ -60,6 +60,7 @@ from penstock.providers.provider import provider_for
 from penstock.transport.session import SessionTransport
 
 BEAT_SECONDS = 0.05
+PACE_NS = 250_000_000
 SPARE_DESCRIPTORS = 64
 ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
 CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
@@ -77,6 +78,7 @@ class Worker:
         self._failure: BaseException | None = None
         self._grace_seconds = 0.0
         self._slots: list[asyncio.Task[None]] = []
+        self._paced_ns = self._ended = 0
         self._exhausted = False
         self._leased = False  # whether anything ever was
         self._promised = 0  # rows asked for that have not come
@@ -106,6 +108,7 @@ class Worker:
         self._limiter = region.limiter()
         self._slab = region.slab(setup.seat)
         self._slab.set(C.SLOTS, setup.slots)
+        self._queue_target = setup.slots
         self._buckets = buckets_of(job, 1)
         self._id_column = setup.id_column
         allow_descriptors(setup.slots + SPARE_DESCRIPTORS)
@@ -143,6 +146,7 @@ class Worker:
             slab=self._slab,
             ending=self._endings,
             on_fatal=self._fatal,
+            on_taken=self._ask_for_more,
             on_down=lambda cause: self._channel.send(Failing(cause)),
             refresh_key=self._refresh_key,
         )
@@ -210,9 +214,9 @@ class Worker:
 
     def _ask_for_more(self) -> None:
         """Give the supervisor credit for what this worker can take."""
-        target = 2 * self._slot_count
-        missing = target - self._work.held - self._promised
-        if missing > 0 and (self._promised <= 0 or missing >= target // 4):
+        target = self._slot_count + self._queue_target
+        missing = target - self._work.taken_up - self._promised
+        if self._work.room and missing > 0 and (self._promised <= 0 or missing >= target // 4):
             self._promised += missing
             self._channel.send(Want(missing))
 
@@ -260,9 +264,18 @@ class Worker:
             self._account(now_ns - last_ns, time.thread_time_ns() - ran_ns)
             last_ns, ran_ns = now_ns, time.thread_time_ns()
             self._slab.set(C.HEARTBEAT_NS, now_ns)
+            self._pace(now_ns)
             self._committer.tick(now_ns, idle=self._work.held == 0)
             self._work.dispatch()
             self._ask_for_more()
+
+    def _pace(self, now_ns: int) -> None:
+        """Queue as much as a quarter of a second takes, and at least a record for each slot."""
+        if now_ns - self._paced_ns < PACE_NS:
+            return
+        ended = self._slab.get(C.RECORDS_SUCCEEDED) + self._slab.get(C.RECORDS_FAILED)
+        self._queue_target = max(self._slot_count, ended - self._ended)
+        self._paced_ns, self._ended = now_ns, ended
 
     def _account(self, elapsed_ns: int, ran_ns: int) -> None:
         work, slab = self._work, self._slab

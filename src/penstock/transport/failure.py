@@ -98,7 +98,7 @@ def reason_of(error: BaseException, place: str, connected: bool) -> tuple[Kind, 
 
 
 def _tls_kind(error: OSError) -> Kind:
-    # A server that is starting or overloaded breaks handshakes off too, and that passes; these don't.
+    # A server that starts or is overloaded breaks handshakes off, and that passes; these don't.
     untrusted = isinstance(error, ssl.SSLCertVerificationError)
     not_tls = getattr(error, "reason", None) == "WRONG_VERSION_NUMBER"
     return "tls" if untrusted or not_tls else "connect"

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes the certificates that the TLS tests use: an authority, and two servers that it vouches for.
-# They are valid for a hundred years and protect nothing.
+# Makes, in the folder $1, the certificates that the TLS tests use: an authority, and two servers that
+# it vouches for. They protect nothing, and are made anew for each run of the tests.
 set -eu
-cd "$(dirname "$0")"
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500 \
+cd "$1"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
     -subj "/CN=Penstock test authority" -keyout authority.key -out authority.pem \
     -addext "basicConstraints=critical,CA:TRUE" -addext "keyUsage=critical,keyCertSign"
 for name in localhost elsewhere.test; do
@@ -11,7 +11,7 @@ for name in localhost elsewhere.test; do
         -keyout "$name.key" -out "$name.csr"
     printf 'subjectAltName=DNS:%s\nauthorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n' "$name" > "$name.ext"
     openssl x509 -req -in "$name.csr" -CA authority.pem -CAkey authority.key -CAcreateserial \
-        -days 36500 -extfile "$name.ext" -out "$name.crt"
+        -days 2 -extfile "$name.ext" -out "$name.crt"
     cat "$name.key" "$name.crt" > "$name.pem"
     rm "$name.key" "$name.crt" "$name.csr" "$name.ext"
 done

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import penstock.api
+import penstock.engine.redo
+from cli.conftest import Penstock
+from penstock.cli.redo import read_rows
+from penstock.errors import UsageError
+from penstock.job import Job
+from penstock.ledger.generation import Generation
+from penstock.ledger.rows import RowSet
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What the engine is told to begin by a command, and to run after it."""
+    found: dict[str, Any] = {}
+
+    def begin(run_directory: Path, **how: Any) -> tuple[Job, Generation]:
+        found.update(how, run_directory=run_directory)
+        return Job(inputs=("in.jsonl",)), Generation(2, "2026-03-02", {}, RowSet([(3, 5)]))
+
+    def show_run(job: Job, command: str) -> int:
+        found.update(job=job, command=command)
+        return 3
+
+    monkeypatch.setattr(penstock.engine.redo, "begin", begin)
+    monkeypatch.setattr(penstock.api, "show_run", show_run)
+    return found
+
+
+def test_rows_are_chosen_by_class_and_by_number(
+    penstock: Penstock, begun: dict[str, Any], tmp_path: Path
+) -> None:
+    rows = tmp_path / "rows.txt"
+    rows.write_text("3\n7\n")
+    found = penstock("redo", "a.run", "--only", "timeout, server_error", "--rows", rows)
+    assert (found.code, found.out) == (3, "")
+    assert found.err == "redo 2: 2 rows are asked again\n"
+    assert begun["run_directory"] == Path("a.run")
+    assert begun["only"] == ["timeout", "server_error"]
+    assert begun["rows"] == RowSet([(3, 4), (7, 8)])
+    assert begun["job"].run_dir == "a.run" and begun["command"].startswith("penstock redo a.run")
+
+
+def test_only_options_that_were_given_change_its_requests(
+    penstock: Penstock, begun: dict[str, Any], tmp_path: Path
+) -> None:
+    assert penstock("redo", "a.run").code == 3
+    assert begun["changes"] == {} and begun["rows"] is None and begun["only"] == []
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Please say: {{ text }}")
+    penstock("redo", "a.run", "--prompt-file", prompt, "--rpm", 5)
+    assert begun["changes"] == {
+        "prompt": "Please say: {{ text }}",
+        "prompt_file": str(prompt),
+        "rpm": 5,
+    }
+
+
+def test_options_that_make_another_output_are_not_taken(
+    penstock: Penstock, begun: dict[str, Any]
+) -> None:
+    for flag in ("--output", "--keep", "--limit", "--fresh", "--job"):
+        found = penstock("redo", "a.run", flag, "1")
+        assert found.code == 2 and f"there is no option {flag}" in found.err
+    assert penstock("redo", "a.run", "--rpm", 0).code == 2
+    assert begun == {}
+
+
+def test_a_file_of_rows_holds_numbers_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "rows.txt"
+    file.write_text("1\n\n 20 \n")
+    assert read_rows(file) == [1, 20]
+    for text in ("1,2", "-1", "one", "1.5"):
+        file.write_text(text)
+        with pytest.raises(UsageError, match="is no row number"):
+            read_rows(file)
+    with pytest.raises(UsageError, match="No such file"):
+        read_rows(tmp_path / "none")
+
+
+def test_a_directory_without_a_run_is_refused(penstock: Penstock, tmp_path: Path) -> None:
+    found = penstock("redo", tmp_path)
+    assert (found.code, found.out) == (2, "") and "is no run directory" in found.err
