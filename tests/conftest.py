@@ -1,4 +1,4 @@
-"""What tests of several rooms share: simulated providers, and real servers where they are installed."""
+"""What tests of several rooms share: simulated providers, and real servers where there are any."""
 
 from __future__ import annotations
 
@@ -46,5 +46,3 @@ def find(program: str) -> str | None:
     """A program's path; Debian keeps servers where a user's PATH does not look."""
     path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
     return shutil.which(program, path=path)
-
-

@@ -75,6 +75,14 @@ class LedgerError(PenstockError):
     """Raised when what is on disk can't be written, read or trusted."""
 
 
+class DiskFull(LedgerError):
+    """Raised when there is no space left, or no quota, for what has to be written."""
+
+
+class RowMissing(LedgerError):
+    """Raised when all rows of a run are asked for, and one has no result."""
+
+
 class RunLocked(LedgerError):
     """Raised when another process holds the run directory's lock and does not let go."""
 

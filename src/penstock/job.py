@@ -195,7 +195,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = {}
     ca_file: Annotated[
         str | None,
-        option("Request", "Certificate authorities to trust instead of the system's.", metavar="FILE"),
+        option(
+            "Request", "Certificate authorities to trust instead of the system's.", metavar="FILE"
+        ),
     ] = None
     proxy: Annotated[
         str | None, option("Request", "An HTTP proxy for all requests.", metavar="URL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,8 +36,9 @@ Penstock = Callable[..., Outcome]
 @pytest.fixture
 def penstock(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Penstock:
     """Calls `penstock` with some arguments; no variable of the developer's is seen."""
-    for name in ("OPENAI_API_KEY", "PENSTOCK_RPM"):
-        monkeypatch.delenv(name, raising=False)
+    for name in os.environ:
+        if name.startswith(("OPENAI_", "PENSTOCK_")):
+            monkeypatch.delenv(name)
     monkeypatch.setenv("COLUMNS", "80")
 
     def outcome(*arguments: object) -> Outcome:

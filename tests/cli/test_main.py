@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 
@@ -87,6 +88,18 @@ def test_ctrl_c_before_a_run_has_begun_is_exit_130(
 ) -> None:
     failing_with(click.exceptions.Abort(), monkeypatch)
     assert penstock("run").code == EXIT_SIGINT
+
+
+def test_streams_that_are_closed_never_become_files_of_ours() -> None:
+    script = (
+        "import os, sys; from penstock.cli import open_closed_streams\n"
+        "open_closed_streams()\n"
+        "assert sys.stdin.read() == '' and sys.stderr.write('lost') == 4\n"
+        "print(os.open(os.devnull, os.O_RDONLY) > 2, [os.get_inheritable(n) for n in (0, 1, 2)])"
+    )
+    command = f"exec {shlex.quote(sys.executable)} -c {shlex.quote(script)} <&- 2>&-"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False)
+    assert done.stdout == b"True [True, True, True]\n"
 
 
 def test_help_and_usage_errors_load_nothing_heavy() -> None:

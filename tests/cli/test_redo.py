@@ -8,11 +8,18 @@ import pytest
 import penstock.api
 import penstock.engine.redo
 from cli.conftest import Penstock
-from penstock.cli.redo import read_rows
+from ledger.ledger_run import Run
+from penstock.cli.redo import read_rows, with_headers
 from penstock.errors import UsageError
 from penstock.job import Job
 from penstock.ledger.generation import Generation
 from penstock.ledger.rows import RowSet
+
+
+@pytest.fixture
+def place(complete: Run) -> Path:
+    """The run directory of a complete run."""
+    return complete.run_dir.path
 
 
 @pytest.fixture
@@ -22,7 +29,8 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def begin(run_directory: Path, **how: Any) -> tuple[Job, Generation]:
         found.update(how, run_directory=run_directory)
-        return Job(inputs=("in.jsonl",)), Generation(2, "2026-03-02", {}, RowSet([(3, 5)]))
+        job = Job(inputs=("in.jsonl",), json=True, progress="off", rpm=7)
+        return job, Generation(2, "2026-03-02", {}, RowSet([(3, 5)]))
 
     def show_run(job: Job, command: str) -> int:
         found.update(job=job, command=command)
@@ -34,27 +42,28 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_rows_are_chosen_by_class_and_by_number(
-    penstock: Penstock, begun: dict[str, Any], tmp_path: Path
+    penstock: Penstock, begun: dict[str, Any], place: Path, tmp_path: Path
 ) -> None:
     rows = tmp_path / "rows.txt"
     rows.write_text("3\n7\n")
-    found = penstock("redo", "a.run", "--only", "timeout, server_error", "--rows", rows)
+    found = penstock("redo", place, "--only", "timeout, server_error", "--rows", rows)
     assert (found.code, found.out) == (3, "")
     assert found.err == "redo 2: 2 rows are asked again\n"
-    assert begun["run_directory"] == Path("a.run")
+    assert begun["run_directory"] == place
     assert begun["only"] == ["timeout", "server_error"]
     assert begun["rows"] == RowSet([(3, 4), (7, 8)])
-    assert begun["job"].run_dir == "a.run" and begun["command"].startswith("penstock redo a.run")
+    assert begun["job"].run_dir == str(place)
+    assert begun["command"].startswith(f"penstock redo {place} --only")
 
 
 def test_only_options_that_were_given_change_its_requests(
-    penstock: Penstock, begun: dict[str, Any], tmp_path: Path
+    penstock: Penstock, begun: dict[str, Any], place: Path, tmp_path: Path
 ) -> None:
-    assert penstock("redo", "a.run").code == 3
+    assert penstock("redo", place).code == 3
     assert begun["changes"] == {} and begun["rows"] is None and begun["only"] == []
     prompt = tmp_path / "prompt.txt"
     prompt.write_text("Please say: {{ text }}")
-    penstock("redo", "a.run", "--prompt-file", prompt, "--rpm", 5)
+    penstock("redo", place, "--prompt-file", prompt, "--rpm", 5)
     assert begun["changes"] == {
         "prompt": "Please say: {{ text }}",
         "prompt_file": str(prompt),
@@ -62,13 +71,32 @@ def test_only_options_that_were_given_change_its_requests(
     }
 
 
+def test_it_shows_itself_as_this_call_asks_not_as_the_runs_own_did(
+    penstock: Penstock, begun: dict[str, Any], place: Path
+) -> None:
+    penstock("redo", place)
+    job = begun["job"]
+    assert (job.json, job.progress, job.rpm) == (False, "auto", 7)
+    penstock("redo", place, "--json", "--progress", "lines")
+    assert (begun["job"].json, begun["job"].progress) == (True, "lines")
+
+
+def test_headers_are_those_of_the_run_and_what_was_not_kept_has_to_be_given_again() -> None:
+    assert with_headers({"rpm": 5}, {}) == {"rpm": 5}
+    kept = {"X-Team": "***", "X-Org": "env:ORG"}
+    with pytest.raises(UsageError, match="the value of --header X-Team is not kept"):
+        with_headers({}, kept)
+    found = with_headers({"header": {"X-Team": "blue"}}, kept)
+    assert found == {"header": {"X-Team": "blue", "X-Org": "env:ORG"}}
+
+
 def test_options_that_make_another_output_are_not_taken(
-    penstock: Penstock, begun: dict[str, Any]
+    penstock: Penstock, begun: dict[str, Any], place: Path
 ) -> None:
     for flag in ("--output", "--keep", "--limit", "--fresh", "--job"):
-        found = penstock("redo", "a.run", flag, "1")
+        found = penstock("redo", place, flag, "1")
         assert found.code == 2 and f"there is no option {flag}" in found.err
-    assert penstock("redo", "a.run", "--rpm", 0).code == 2
+    assert penstock("redo", place, "--rpm", 0).code == 2
     assert begun == {}
 
 

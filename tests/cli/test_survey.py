@@ -34,7 +34,7 @@ def status_of(run: Run) -> Status:
 
 def report(**values: Any) -> Report:
     then = datetime(2026, 3, 1, tzinfo=UTC)
-    return Report(**({"exit_code": 4, "started_at": then, "finished_at": then} | values))
+    return Report(exit_code=4, started_at=then, finished_at=then, **values)
 
 
 def test_a_run_that_was_killed_tells_what_its_ledger_holds(stopped: Run) -> None:
@@ -83,8 +83,9 @@ def test_a_lock_that_outlived_its_supervisor_names_nobody(
 
 
 def test_a_summary_says_why_only_if_no_row_ended_after_it(stopped: Run) -> None:
-    values = {"message": "quota is gone", "next_step": "Raise it", "resume_command": "penstock run"}
-    write_summary(Disk(), stopped.run_dir.path, report(succeeded=5, failed=1, rows_in=10, **values))
+    told = report(succeeded=5, failed=1, rows_in=10, message="quota is gone", next_step="Raise it")
+    told.resume_command = "penstock run"
+    write_summary(Disk(), stopped.run_dir.path, told)
     found = status_of(stopped)
     assert (found.message, found.next_step) == ("quota is gone", "Raise it")
     assert found.resume_command == "penstock run"

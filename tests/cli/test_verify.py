@@ -24,8 +24,12 @@ def test_a_whole_run_has_nothing_wrong(penstock: Penstock, complete: Run) -> Non
 def test_what_a_crash_leaves_is_told_and_is_no_fault(penstock: Penstock, stopped: Run) -> None:
     stopped.put([answer(7)], worker=2, close=False)
     found = penstock("verify", stopped.run_dir.path)
-    assert found.code == 0 and "0001-0002-0000.arrow has a torn end" in found.out
+    assert found.code == 0 and "0001-0002-0000.arrow has no end (yet)" in found.out
     assert "row 6" in found.out
+    with (stopped.run_dir.segments / "0001-0002-0000.arrow").open("ab") as file:
+        file.write(b"torn")
+    found = penstock("verify", stopped.run_dir.path)
+    assert found.code == 0 and "0001-0002-0000.arrow has a torn end: " in found.out
 
 
 def test_rows_that_were_told_and_are_lost_are_exit_6(penstock: Penstock, stopped: Run) -> None:

@@ -49,7 +49,8 @@ def test_one_row_that_breaks_the_decoder_costs_no_other_row(
     found = records(shard(10, 4), [(10, 14)])
     assert [record.row for record in found] == [10, 11, 12, 13]
     assert [record.row for record in found if record.problem] == [12]
-    assert found[2].problem == "in.jsonl: row 12 can't be decoded: RuntimeError: a bug"
+    assert found[2].where == "in.jsonl row 12"
+    assert found[2].problem == "can't be decoded: RuntimeError: a bug"
 
 
 def test_rows_that_the_payload_does_not_have_are_records_with_a_problem() -> None:

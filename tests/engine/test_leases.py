@@ -11,7 +11,9 @@ from engine.shards import rows_of, shard, shards
 from penstock.engine.leases import Grant, LeaseTable, count, split
 from penstock.ledger.rows import RowSet
 
-ranges = st.sets(st.integers(0, 60)).map(lambda rows: list(RowSet((r, r + 1) for r in rows).ranges()))
+ranges = st.sets(st.integers(0, 60)).map(
+    lambda rows: list(RowSet((r, r + 1) for r in rows).ranges())
+)
 
 
 @given(ranges)

@@ -129,9 +129,7 @@ def test_a_shard_is_neither_tiny_nor_larger_than_what_balances_the_tail() -> Non
     ("text", "cores"),
     [("max 100000", None), ("150000 100000", 2), ("50000 100000", 1), ("nonsense", None)],
 )
-def test_a_cgroup_quota_counts_in_whole_cores(
-    tmp_path: Path, text: str, cores: int | None
-) -> None:
+def test_a_cgroup_quota_counts_in_whole_cores(tmp_path: Path, text: str, cores: int | None) -> None:
     (tmp_path / "cpu.max").write_text(text)
     assert limits.quota_cores(tmp_path / "cpu.max") == cores
 

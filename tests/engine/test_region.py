@@ -41,9 +41,7 @@ def test_what_one_process_writes_another_reads() -> None:
 
 def test_clearing_a_seat_leaves_the_others_and_the_limiter_alone() -> None:
     made = Region.make(LAYOUT)
-    buckets = [
-        Bucket("rps", REQUESTS, limit, SECOND_NS, 1, 0) for limit in (5, 9)
-    ]
+    buckets = [Bucket("rps", REQUESTS, limit, SECOND_NS, 1, 0) for limit in (5, 9)]
     configure(made.limiter(), buckets, 0)
     made.limiter().record_failure()
     for seat in range(3):

@@ -119,7 +119,10 @@ def test_one_throttle_alone_pauses_nothing_and_later_ones_pause_ever_longer() ->
 
 
 @given(
-    st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 64), st.sampled_from([0, 10**7, SECOND])
+    st.integers(0, 2**32),
+    st.integers(1, 200),
+    st.integers(1, 64),
+    st.sampled_from([0, 10**7, SECOND]),
 )
 def test_retries_never_exceed_their_share_of_the_requests_and_of_time(
     seed: int, steps: int, workers: int, stride_ns: int

@@ -42,7 +42,9 @@ def test_a_fatal_verdict_says_who_refuses_why_and_what_to_change() -> None:
     assert "--api-key-env" in why.next_step
 
 
-def test_a_fatal_verdict_without_an_answer_has_no_status_and_an_unknown_class_still_a_hint() -> None:
+def test_a_fatal_verdict_without_an_answer_has_no_status_and_an_unknown_class_still_a_hint() -> (
+    None
+):
     why = stopping.fatal_verdict(Fatal("tls", "", 0), "api.example")
     assert why.message == "api.example refuses for good, tls"
     assert "--ca-file" in why.next_step

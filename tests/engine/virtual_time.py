@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import selectors
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -46,6 +47,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.now_ns = START_NS
         self.lateness_ns = 0
         self.seconds: dict[str, float] = {}
+        self.submitted: Counter[str] = Counter()  # to executors, by name
+        self._last: dict[int, asyncio.Future[Any]] = {}
         selector = JumpingSelector()
         selector.loop = self
         super().__init__(selector)
@@ -56,20 +59,20 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        future: asyncio.Future[T] = self.create_future()
-
-        def work() -> None:
-            try:
-                result = func(*args)
-            except Exception as error:
-                if not future.cancelled():
-                    future.set_exception(error)
-            else:
-                if not future.cancelled():
-                    future.set_result(result)
-
-        self.call_later(self.seconds.get(getattr(func, "__name__", ""), 0.0), work)
+        """As an executor with one thread would: one after the other; with None, side by side."""
+        self.submitted[func.__name__] += 1
+        before = self._last.get(id(executor)) if executor is not None else None
+        future = asyncio.ensure_future(self._work(before, func, *args), loop=self)
+        self._last[id(executor)] = future
         return future
+
+    async def _work(
+        self, before: asyncio.Future[Any] | None, func: Callable[..., T], *args: Any
+    ) -> T:
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        await asyncio.sleep(self.seconds.get(func.__name__, 0.0))
+        return func(*args)
 
 
 class Clock:

@@ -125,6 +125,15 @@ class Place:
         self.rows = [dict(row) for row in rows]
         self.input.write_text("".join(json.dumps(row) + "\n" for row in self.rows))
 
+    @classmethod
+    def of(
+        cls, folder: Path, rows: Iterable[Mapping[str, Any]], output: Path | None = None
+    ) -> Place:
+        """A run that others made in `folder`."""
+        place = cls(folder, rows)
+        place.output = output or place.output
+        return place
+
     def command(self, base_url: str, **options: Any) -> list[str]:
         """The command of the run. Options are the flags; None leaves one out, True has no value."""
         inputs = options.pop("inputs", [self.input])
@@ -133,7 +142,7 @@ class Place:
             "model": "m",
             "prompt": PROMPT,
             "base_url": base_url,
-            "workers": 2,
+            "workers": 1,
             "progress": "lines",
             "metrics_port": "off",
             "json": True,

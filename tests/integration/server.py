@@ -45,7 +45,9 @@ def chat(text: str, **more: Any) -> bytes:
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": more.pop("finish_reason", "stop")}
     usage = {"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8}
-    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage, **more}).encode()
+    return json.dumps(
+        {"object": "chat.completion", "choices": [choice], "usage": usage, **more}
+    ).encode()
 
 
 def echo(head: str, body: dict[str, Any]) -> bytes:

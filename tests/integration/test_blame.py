@@ -43,7 +43,7 @@ def test_a_row_that_kills_its_worker_alone_twice_is_the_only_dead_letter(
 ) -> None:
     run, provider = place(ROWS), simulate(ttft_seconds=0.05)
     run.patched(POISONED.format(poison=[POISON.encode()], deed=DEEDS[deed]))
-    ended = run.run(provider.base_url, max_concurrency=16)
+    ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 3, ended.stderr
     run.check_answers(dead=[123])
     (letter,) = run.dead_letters()
@@ -55,7 +55,7 @@ def test_a_row_that_kills_its_worker_alone_twice_is_the_only_dead_letter(
 def test_two_poisoned_rows_are_both_found(place: MakePlace, simulate: Simulate) -> None:
     run, provider = place(ROWS), simulate(ttft_seconds=0.05)
     run.patched(POISONED.format(poison=[POISON.encode(), AND_MORE.encode()], deed=DEEDS["aborts"]))
-    ended = run.run(provider.base_url, max_concurrency=16)
+    ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 3, ended.stderr
     run.check_answers(dead=[7, 123])
 
@@ -69,7 +69,7 @@ def test_a_row_whose_worker_was_killed_from_outside_is_accused_of_nothing(
     run, provider = place(ROWS), simulate(ttft_seconds=0.05)
     deed = KILLED_ONCE.format(str(run.folder / "mark"))
     run.patched(POISONED.format(poison=[POISON.encode()], deed=deed))
-    ended = run.run(provider.base_url, max_concurrency=16)
+    ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 0, ended.stderr
     run.check_answers()
     kinds = [one["event"] for one in run.events()]

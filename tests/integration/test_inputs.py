@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
-import pytest
 
 from conftest import Simulate
 from integration.conftest import MakePlace
-from integration.place import Place
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -58,18 +55,17 @@ WRITERS: dict[str, Callable[[Path, Rows], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", WRITERS)
-@pytest.mark.parametrize("output", ["out.parquet"])
-def test_every_format_is_read_to_its_last_row(
-    place: MakePlace, simulate: Simulate, name: str, output: str
+def test_every_format_is_read_to_its_last_row_and_written_in_another(
+    place: MakePlace, simulate: Simulate
 ) -> None:
-    run, provider = place(100), simulate()
-    WRITERS[name](run.folder / name, run.rows)
-    ended = run.run(
-        provider.base_url, inputs=[run.folder / name], output=run.folder / output, workers=1
-    )
+    run, provider = place(20 * len(WRITERS)), simulate()
+    for n, (name, write) in enumerate(WRITERS.items()):
+        write(run.folder / name, run.rows[20 * n : 20 * (n + 1)])
+    output = run.folder / "out.parquet"
+    inputs = [run.folder / name for name in WRITERS]
+    ended = run.run(provider.base_url, inputs=inputs, output=output)
     assert ended.code == 0, ended.stderr
-    table = pa.parquet.read_table(run.folder / output)
+    table = pa.parquet.read_table(output)
     assert table["text"].to_pylist() == [row["text"] for row in run.rows]
     assert table["id"].to_pylist() == [row["id"] for row in run.rows]
     assert all(
@@ -125,26 +121,6 @@ def test_a_complete_standard_input_need_not_be_given_again(
     assert ended.code == 0, ended.stderr
     run.check_answers()
     assert provider.stats()["received"] == 100
-
-
-def test_a_pipe_that_is_still_open_does_not_hold_up_the_rows_that_came(
-    place: MakePlace, simulate: Simulate
-) -> None:
-    run, provider = place(40), simulate()
-    command = run.command(provider.base_url, inputs=["-"])
-    reading, writing = os.pipe()
-    process = subprocess.Popen(
-        command, env=run.environment, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    os.close(reading)
-    with os.fdopen(writing, "wb", buffering=0) as pipe:
-        pipe.write(lines(run.rows[:20]))
-        while provider.stats()["answered_bodies"] < 20:
-            assert process.poll() is None
-        pipe.write(lines(run.rows[20:]))
-    _, said = process.communicate()
-    assert process.returncode == 0, said
-    run.check_answers()
 
 
 def test_malformed_rows_are_dead_letters_that_name_file_and_line(

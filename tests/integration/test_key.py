@@ -21,7 +21,7 @@ OTHER_KEY = "sk-other/43+y=/do-not-write-me-down"
 
 
 def traces_of(key: str, folder: Path) -> list[str]:
-    """Where in the files below `folder` the key is found: as it is, in base64, or in a segment's cells."""
+    """Where below `folder` the key is found: as it is, in base64, or in a segment's cells."""
     forms = [key.encode(), *(base64.b64encode(b" " * n + key.encode())[4:-4] for n in range(3))]
     found = []
     for path in folder.rglob("*"):
@@ -44,7 +44,7 @@ def test_a_key_that_dies_half_way_stops_the_run_and_costs_no_row(
 ) -> None:
     run, provider = place(ROWS), simulate(key_dies_after=ROWS // 2)
     run.environment["THE_KEY"] = KEY
-    ended = run.run(provider.base_url, api_key_env="THE_KEY", max_concurrency=16)
+    ended = run.run(provider.base_url, api_key_env="THE_KEY", max_concurrency=16, workers=2)
     assert ended.code == 4, ended.stderr
     assert "--api-key-env" in ended.stderr
     stopped = ended.summary
@@ -97,7 +97,7 @@ def test_a_server_that_echoes_the_key_everywhere_does_not_get_it_written_down(
         assert len(run.dead_letters()) == 20
         assert "***" in run.results()[1]["output"]
         with run.start(base_url, api_key_env="THE_KEY", fresh=True, yes=True) as live:
-            live.until_running(2)
+            live.until_running(1)
             lines = [arguments(one.pid) for one in live.workers()] + [arguments(live.process.pid)]
             live.wait()
     assert not [line for line in lines if KEY.encode() in line]
@@ -130,7 +130,7 @@ def test_a_key_file_that_changes_during_the_run_is_read_again_and_the_run_goes_o
             return echo(head, body)
 
     with serving(answering(answer)) as base_url:
-        ended = run.run(base_url, api_key_file=key_file, max_concurrency=32)
+        ended = run.run(base_url, api_key_file=key_file, max_concurrency=32, workers=2)
     assert ended.code == 0, ended.stderr
     assert seen["refused"] > 1
     run.check_answers()
@@ -144,7 +144,7 @@ def test_a_key_file_that_is_gone_when_the_key_dies_is_a_matter_for_the_user_and_
     key_file = run.folder.parent / f"{run.folder.name}.key"
     key_file.write_text(KEY)
     with run.start(provider.base_url, api_key_file=key_file, max_concurrency=4) as live:
-        live.until_running(2)
+        live.until_running(1)
         key_file.unlink()
         ended = live.wait()
     assert ended.code == 4, ended.stderr

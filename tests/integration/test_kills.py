@@ -25,7 +25,7 @@ MOST_AGAIN = SLOTS // 2 + 256
 
 def started(run: Place, provider: SimulatorProcess, **options: object) -> Live:
     """A run of two workers with a good part of its rows answered, and more to come."""
-    live = run.start(provider.base_url, max_concurrency=SLOTS, **options)
+    live = run.start(provider.base_url, max_concurrency=SLOTS, workers=2, **options)
     live.until_running(2)
     live.until(lambda: provider.stats()["answered_bodies"] > ROWS // 4)
     return live

@@ -28,8 +28,8 @@ def test_an_answer_behind_the_answer_is_not_the_next_row_s(
 def test_an_answer_that_comes_while_a_connection_is_idle_is_nobody_s(place: MakePlace) -> None:
     """With a rate so low that each connection is idle between two requests.
 
-    Where the next request is out already, an answer that comes before its own can't be told from it:
-    HTTP/1.1 knows an answer by its place alone.
+    Where the next request is out already, an answer that comes before its own can't be told from
+    it: HTTP/1.1 knows an answer by its place alone.
     """
     run, late = place(250), 0
 

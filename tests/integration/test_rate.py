@@ -1,8 +1,8 @@
 """A rate limit over several workers: not one request too many, and nearly none too few.
 
 What the provider counts depends on its own event loop too: stalled for 20 ms by whatever else the
-machine does, it sees ten requests at once that were sent one by one. So the promise about sending is
-held in every try, and what the provider sees in one of a few.
+machine does, it sees ten requests at once that were sent one by one. So the promise about sending
+is held in every try, and what the provider sees in one of a few.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def test_the_first_signal_lets_what_is_in_flight_finish_and_nothing_is_asked_twi
     place: MakePlace, simulate: Simulate, number: signal.Signals, code: int
 ) -> None:
     run, provider = place(ROWS), simulate(ttft_seconds=0.3, ttft_spread=0.2)
-    with run.start(provider.base_url, max_concurrency=SLOTS) as live:
+    with run.start(provider.base_url, max_concurrency=SLOTS, workers=2) as live:
         live.until(lambda: provider.stats()["answered_bodies"] > 100)
         live.signal(number)
         ended = live.wait()
@@ -42,7 +42,7 @@ def test_the_second_signal_cuts_what_is_in_flight_and_keeps_what_was_answered(
     place: MakePlace, simulate: Simulate
 ) -> None:
     run, provider = place(ROWS), simulate(timeout=0.2)
-    with run.start(provider.base_url, max_concurrency=SLOTS) as live:
+    with run.start(provider.base_url, max_concurrency=SLOTS, workers=2) as live:
         live.until(lambda: provider.stats()["in_flight"] == SLOTS)
         answered = provider.stats()["answered_bodies"]
         live.signal(signal.SIGINT)
@@ -67,7 +67,7 @@ def test_a_signal_that_comes_before_the_workers_are_ready_ends_the_run_at_once(
     place: MakePlace, simulate: Simulate
 ) -> None:
     run, provider = place(ROWS), simulate()
-    with run.start(provider.base_url, workers=8) as live:
+    with run.start(provider.base_url, workers=4) as live:
         live.until(lambda: [one for one in live.events() if one["event"] == "run_started"])
         live.until(lambda: live.workers())
         live.signal(signal.SIGINT)

@@ -21,7 +21,7 @@ def test_every_row_is_answered_or_refused_and_no_answer_is_bought_twice(
     place: MakePlace, simulate: Simulate
 ) -> None:
     run, provider = place(ROWS), simulate(**A_BAD_DAY)
-    ended = run.run(provider.base_url)
+    ended = run.run(provider.base_url, workers=2)
     assert ended.code == 3, ended.stderr
     seen = provider.stats()
     refused = set(seen["rejected_texts"])

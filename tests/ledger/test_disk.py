@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
-from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk, DiskFull
+from penstock.errors import DiskFull, LedgerError
+from penstock.ledger.disk import Disk
 
 
 def test_a_write_that_the_system_cuts_short_is_completed(

@@ -18,9 +18,8 @@ import pytest
 from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import answer, dead, run_directory
 from ledger.ledger_run import Run, json_lines, read_lines
-from penstock.errors import EXIT_INTERNAL, InputError, LedgerError, OutputError
+from penstock.errors import EXIT_INTERNAL, DiskFull, InputError, LedgerError, OutputError
 from penstock.ledger import input_rows, merge
-from penstock.ledger.disk import DiskFull
 from penstock.ledger.schema import RESULT_SCHEMA
 from penstock.sources.columns import Misfit
 from penstock.sources.inputs import Inputs

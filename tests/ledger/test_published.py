@@ -10,7 +10,6 @@ import pytest
 from penstock.ledger import published
 from penstock.ledger.disk import Disk
 from penstock.ledger.published import (
-    FILE_NAME,
     fingerprint,
     is_published,
     read_published,
@@ -77,7 +76,7 @@ def test_an_export_that_died_before_its_rename_leaves_the_one_before_known(tmp_p
 
 def test_a_broken_list_counts_as_none(tmp_path: Path) -> None:
     run_dir, output = made(tmp_path)
-    (run_dir / FILE_NAME).write_bytes(b'[{"name"')
+    (run_dir / "exports.json").write_bytes(b'[{"name"')
     assert not is_published(run_dir, output)
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ledger.ledger_rows import answer, dead
+from ledger.ledger_rows import RUN, answer, dead
 from ledger.ledger_run import Run, json_lines
 from penstock.errors import LedgerError
+from penstock.ledger.copies import Copies
 from penstock.ledger.disk import Disk
-from penstock.ledger.results import figures, results
+from penstock.ledger.results import figures_of, results
 from penstock.ledger.summary import write_summary
 from penstock.observe.report import Report
 
@@ -65,6 +66,6 @@ def test_the_output_is_not_needed_nor_the_input(run: Run) -> None:
 def test_figures_count_each_row_once_by_the_copy_that_counts(run: Run) -> None:
     run.put([dead(0), answer(1)], [answer(1), answer(2)])
     run.put([answer(0, generation=1)], epoch=2)
-    sums = figures(run.run_dir.path)
+    sums = figures_of(Copies(run.run_dir, RUN))
     assert (sums.rows, sums.succeeded, sums.failed, sums.duplicates) == (3, 3, 0, 1)
     assert sums.cost_usd == 0.75

@@ -13,7 +13,7 @@ from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.errors import LedgerError
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
-from penstock.ledger.segment import SegmentEncoder
+from penstock.ledger.segment_encoder import SegmentEncoder
 from penstock.ledger.segment_reader import STREAM_END, SegmentReader, read_batch
 
 NAME = "0001-0001-0000.arrow"

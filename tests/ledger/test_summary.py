@@ -9,7 +9,7 @@ import pytest
 
 from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk
-from penstock.ledger.summary import FILE_NAME, read_summary, write_summary
+from penstock.ledger.summary import read_summary, write_summary
 from penstock.observe.report import Failure, Report
 
 NOON = datetime.datetime(2026, 3, 1, 12, tzinfo=datetime.UTC)
@@ -28,7 +28,7 @@ def test_the_newest_report_is_read_back(tmp_path: Path) -> None:
     for exit_code in (130, 3):
         write_summary(Disk(), tmp_path, report(exit_code))
     assert read_summary(tmp_path) == report(3)
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+    assert [path.name for path in tmp_path.iterdir()] == ["summary.json"]
 
 
 def test_there_is_none_before_an_epoch_has_ended(tmp_path: Path) -> None:
@@ -37,6 +37,6 @@ def test_there_is_none_before_an_epoch_has_ended(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", [b"", b"{", b'{"exit_code":"no"}'])
 def test_a_broken_one_is_named(tmp_path: Path, broken: bytes) -> None:
-    (tmp_path / FILE_NAME).write_bytes(broken)
+    (tmp_path / "summary.json").write_bytes(broken)
     with pytest.raises(LedgerError, match=r"summary\.json"):
         read_summary(tmp_path)

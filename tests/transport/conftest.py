@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from penstock.transport import Failure, Request, Response, SessionTransport, Transport
+from penstock.transport.failure import Failure
+from penstock.transport.session import SessionTransport
+from penstock.transport.transport import Request, Response, Transport
 from transport.raw import RawServer, certificates
 
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]

@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from penstock.transport import Request, Response
+from penstock.transport.transport import Request, Response
 from transport.conftest import Run
 from transport.raw import Peer, RawServer, chunked, counted, echo, until_end, zipped
 
@@ -72,7 +72,7 @@ def test_a_status_is_an_answer(run: Run, client, status: int) -> None:
             assert (answer.status, answer.body) == (status, b"{}")
             assert answer.headers["retry-after"] == "3"
             assert answer.headers.getall("x-two") == ["a", "b"]
-            times = [before_ns, answer.sent_ns, answer.first_byte_ns, answer.done_ns]
+            times = [before_ns, answer.sent_ns, answer.done_ns]
             assert times == sorted(times)
             await it.answer(server)
             assert len(server.peers) == 1
@@ -164,7 +164,7 @@ def test_an_answer_that_was_cut_is_a_failure(run: Run, client, said: bytes) -> N
     async def main() -> None:
         async with RawServer(saying(said, "close")) as server, client() as it:
             failure = await it.failure(server)
-            assert (failure.kind, failure.sent) == ("disconnected", True)
+            assert (failure.kind, failure.sent_ns > 0) == ("disconnected", True)
             assert len(server.peers) == 1
 
     run(main)
@@ -195,7 +195,7 @@ def test_what_is_not_http_is_a_failure_and_ends_its_connection(
     async def main() -> None:
         async with RawServer(saying(said)) as server, client() as it:
             failure = await it.failure(server)
-            assert (failure.kind, failure.sent) == ("malformed", True)
+            assert (failure.kind, failure.sent_ns > 0) == ("malformed", True)
             await server.peers[0].gone.wait()
 
     run(main)
@@ -264,7 +264,7 @@ def test_a_body_above_the_cap_is_a_failure_and_ends_its_connection(
             client(max_body_bytes=CAP) as it,
         ):
             failure = await it.failure(server)
-            assert (failure.kind, failure.sent) == ("too_large", True)
+            assert (failure.kind, failure.sent_ns > 0) == ("too_large", True)
             assert failure.done_ns >= failure.sent_ns > 0
 
     run(main)

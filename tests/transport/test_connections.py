@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -34,7 +33,6 @@ def test_a_connection_is_used_again(run: Run, client) -> None:
             for body in (b"1", b"2", b"3"):
                 assert (await it.answer(server, body)).body == body
             assert len(server.peers) == 1
-            assert it.transport.counters.connections_opened == 1
 
     run(main)
 
@@ -65,7 +63,7 @@ def test_bytes_on_an_idle_connection_close_it(run: Run, client) -> None:
             await server.peers[0].gone.wait()
             assert (await it.answer(server, b"2")).body == b"2"
             assert len(server.peers) == 2
-            assert it.transport.counters.dirty_closed == 1
+            assert it.transport.counters.soiled == 1
 
     run(main)
 
@@ -100,7 +98,7 @@ def test_an_answer_with_more_behind_it_stands_and_ends_its_connection(
             await server.peers[0].gone.wait()
             assert (await it.answer(server, b'{"row":2}')).body == b'{"row":2}'
             assert len(server.peers) == 2
-            assert it.transport.counters.dirty_closed == 1
+            assert it.transport.counters.soiled == 1
 
     run(main)
 
@@ -135,7 +133,7 @@ def test_more_behind_a_body_that_was_waited_for_ends_the_connection(
             body = bytes(18 << 20)
             assert (await it.answer(server, body)).body == body
             await server.peers[0].gone.wait()
-            assert it.transport.counters.dirty_closed == 1
+            assert it.transport.counters.soiled == 1
 
     run(main)
 
@@ -157,7 +155,7 @@ def test_an_answer_beyond_all_buffers_is_whole_and_its_end_is_seen(
             assert (await it.answer(server)).body == big
             if surplus:
                 await server.peers[0].gone.wait()
-            assert it.transport.counters.dirty_closed == bool(surplus)
+            assert it.transport.counters.soiled == bool(surplus)
 
     run(main)
 
@@ -268,7 +266,7 @@ def test_a_connection_is_replaced_once(run: Run, client) -> None:
         async with RawServer(serve) as server, client() as it:
             await it.answer(server, b"1")
             failure = await it.failure(server, b"2")
-            assert (failure.kind, failure.sent) == ("disconnected", True)
+            assert (failure.kind, failure.sent_ns > 0) == ("disconnected", True)
             assert len(server.peers) == 2
 
     run(main)
@@ -283,7 +281,7 @@ def test_a_new_connection_that_ends_unanswered_is_a_failure(run: Run, client, en
 
         async with RawServer(serve) as server, client() as it:
             failure = await it.failure(server)
-            assert (failure.kind, failure.sent, failure.status) == ("disconnected", True, -6)
+            assert (failure.kind, failure.sent_ns > 0) == ("disconnected", True)
             assert len(server.peers) == 1
             assert it.transport.counters.reconnects == 0
 
@@ -304,36 +302,5 @@ def test_a_reused_connection_that_ends_within_an_answer_is_a_failure(
             await it.answer(server, b"1")
             assert (await it.failure(server, b"2")).kind == "disconnected"
             assert len(server.peers) == 1
-
-    run(main)
-
-
-@pytest.mark.parametrize("turns", range(5))
-def test_an_answer_has_its_own_times_though_its_connection_serves_another_by_then(
-    run: Run, client, turns: int
-) -> None:
-    async def main() -> None:
-        async def serve(peer: Peer) -> None:
-            nonlocal begun_ns
-            answer = counted(await peer.request())
-            peer.slip(answer[:-1])
-            await turn(20)  # the head has been read by then
-            peer.slip(answer[-1:])
-            await turn(turns)  # after one number of turns the answer is there and not yet read
-            begun_ns = time.monotonic_ns()
-            others.append(asyncio.create_task(it.ask(server)))
-            await peer.linger()
-
-        async def turn(times: int) -> None:
-            for _ in range(times):
-                await asyncio.sleep(0)
-
-        begun_ns = 0
-        others: list[asyncio.Task[object]] = []
-        async with RawServer(serve) as server, client() as it:
-            answer = await it.answer(server, b"1")
-            await turn(10)
-            assert answer.sent_ns <= answer.first_byte_ns < begun_ns
-            others[0].cancel()
 
     run(main)

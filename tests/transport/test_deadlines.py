@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from penstock.transport import Counters
+from penstock.transport.transport import Counters
 from transport.conftest import Run
 from transport.raw import Peer, RawServer, counted, echo
 
@@ -74,7 +74,8 @@ def test_a_new_connection_is_kept_when_ready_returns_at_once(
 
         async with RawServer(echo, certificate) as server, client(ca_file=authority) as it:
             await it.answer(server, ready=ready)
-            assert it.transport.counters == Counters(connections_opened=1)
+            assert it.transport.counters == Counters()
+            assert len(server.peers) == 1
 
     run(main)
 
@@ -126,7 +127,6 @@ def test_a_connection_that_ends_while_waiting_for_ready_is_replaced(
             assert (await it.answer(server, b"1", ready=ready)).body == b"1"
             assert asked == 1
             assert [len(peer.heads) for peer in server.peers] == [0, 1]
-            assert it.transport.counters.replaced == 1
             assert it.transport.counters.reconnects == 0
 
     run(main)
@@ -157,7 +157,7 @@ def test_an_attempt_that_takes_too_long_is_a_failure_and_ends_its_connection(
     async def main() -> None:
         async with RawServer(silence) as server, client(timeout_seconds=0.05) as it:
             failure = await it.failure(server)
-            assert (failure.kind, failure.sent) == ("timeout", True)
+            assert (failure.kind, failure.sent_ns > 0) == ("timeout", True)
             assert 0.04e9 < failure.done_ns - failure.sent_ns < 5e9
             await server.peers[0].gone.wait()
 
@@ -210,7 +210,7 @@ def test_connecting_has_its_own_time(run: Run, client) -> None:
         async with RawServer(never_greet) as server, client(connect_timeout_seconds=0.05) as it:
             server.url = server.url.replace("http:", "https:")
             failure = await it.failure(server)
-            assert (failure.kind, failure.sent, failure.sent_ns) == ("connect_timeout", False, 0)
+            assert (failure.kind, failure.sent_ns) == ("connect_timeout", 0)
             await server.peers[0].gone.wait()
 
     run(main)

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import get_args
 
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 
-from penstock.transport.failure import STATUS_OF_KIND, Failure, Kind, reason_of
+from penstock.transport.failure import Kind, reason_of
 
 KEY = ConnectionKey("h", 443, True, True, None, None, None)
-
-
-def test_every_kind_has_its_own_number_below_zero() -> None:
-    assert set(STATUS_OF_KIND) == set(get_args(Kind))
-    assert len(set(STATUS_OF_KIND.values())) == len(STATUS_OF_KIND)
-    assert max(STATUS_OF_KIND.values()) < 0
-
-
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_a_failures_status_is_its_kinds_number(kind: Kind) -> None:
-    assert Failure(kind, "", False, 0, 0).status == STATUS_OF_KIND[kind]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import traceback
 import pytest
 
 from penstock.errors import JobError
-from penstock.transport import Failure, Request, Response
+from penstock.transport.failure import Failure
+from penstock.transport.transport import Request, Response
 from transport.conftest import Run
 from transport.raw import Peer, RawServer, counted
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -64,7 +65,22 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the `penstock` command."""
+    open_closed_streams()
     sys.exit(call(sys.argv[1:]))
+
+
+def open_closed_streams() -> None:
+    """Give a process that was started without standard streams empty ones.
+
+    Else the next file to be opened, such as a run's lock, would take a stream's number, and with it
+    what is meant for the stream.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  # it stays
+            setattr(sys, name, stream)
 
 
 def call(arguments: Sequence[str]) -> int:

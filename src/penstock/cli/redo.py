@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import click
 import msgspec
 
 from penstock.cli.options import GroupedCommand, GroupedOption, command_line, given, job_flags
+from penstock.errors import UsageError
+from penstock.job import Job, reason, with_prompt
 
 HELP = """Ask again for rows that ended as dead letters, and export anew.
 
@@ -22,13 +25,16 @@ other limits. An interrupted redo is resumed by the same command.
 
 NOT_HERE = {"output", "run_dir", "fresh", "yes", "id", "keep", "prefix", "limit", "overwrite"}
 
+# How this call shows itself, whatever the run's own command asked for.
+OF_THIS_CALL = ("json", "progress")
+
 
 def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
     """Begin the redo, then run it."""
     from penstock.api import show_run
     from penstock.engine.redo import begin
-    from penstock.job import with_prompt
     from penstock.ledger.rows import RowSet
+    from penstock.ledger.run_directory import RunDirectory
 
     numbers = None
     if rows is not None:
@@ -36,18 +42,32 @@ def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
         for row in read_rows(Path(rows)):
             numbers.add(row)
     classes = [name.strip() for name in (only or "").split(",") if name.strip()]
-    changes = with_prompt(given(flags))
+    kept = RunDirectory(Path(run_dir)).manifest().job["header"]
+    changes = with_headers(with_prompt(given(flags)), kept)
     job, redo = begin(Path(run_dir), only=classes, rows=numbers, changes=changes)
     click.echo(f"redo {redo.number}: {len(redo.rows)} rows are asked again", err=True)
-    job = msgspec.structs.replace(job, run_dir=run_dir)
+    shown = {name: changes.get(name, getattr(Job(), name)) for name in OF_THIS_CALL}
+    job = msgspec.structs.replace(job, run_dir=run_dir, **shown)
     return show_run(job, command=command_line())
+
+
+def with_headers(changes: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, Any]:
+    """`changes` with the run's own headers, as `run.json` has kept them. Raises UsageError.
+
+    A header's value is not kept, unless it is `env:VAR`; without it the redo would ask otherwise.
+    """
+    headers = {**kept, **changes.get("header", {})}
+    for name, value in headers.items():
+        if value == "***":
+            raise UsageError(
+                f"the value of --header {name} is not kept in the run directory",
+                f"Give it again: --header '{name}=...'",
+            )
+    return {**changes, "header": headers} if headers else dict(changes)
 
 
 def read_rows(path: Path) -> list[int]:
     """The row numbers in a file, one a line. Raises UsageError."""
-    from penstock.errors import UsageError
-    from penstock.job import reason
-
     try:
         lines = path.read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:

@@ -77,7 +77,8 @@ def torn(found: VerifyReport) -> Iterator[str]:
     for one in found.segments:
         if one.is_torn:
             share = f"{one.verified_bytes} of {one.size_bytes} bytes verify"
-            yield f"{one.name} has a torn end: {share}"
+            is_cut = one.verified_bytes < one.size_bytes
+            yield f"{one.name} {f'has a torn end: {share}' if is_cut else 'has no end (yet)'}"
 
 
 def copies(found: VerifyReport) -> Iterator[str]:

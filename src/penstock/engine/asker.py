@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from penstock._core import Classifier, Limiter, Slab, monotonic_ns
 from penstock.engine.attempt import Attempt
-from penstock.engine.pacer import Pacer
+from penstock.engine.pacer import Draining, Pacer
 from penstock.engine.prediction import TokenPredictor
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H, request_cell
@@ -160,11 +160,16 @@ class Sending:
         self._wanted_ns = 0
 
     async def approach(self) -> None:
-        """Wait to be among the few that may take a connection and wait with it for a ticket."""
+        """Wait to be among the few that may take a connection and wait with it for a ticket.
+
+        Raises Draining once the pacer was stopped.
+        """
         self._asker.waiting += 1
         self._wanted_ns = monotonic_ns()
         await self._asker.gate.acquire()
         self._at_gate = True
+        if self._asker.pacer.stopped:  # a connection would be opened for nothing
+            raise Draining
 
     async def ready(self) -> None:
         """Wait for the ticket; the transport writes the request when this returns."""

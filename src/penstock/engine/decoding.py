@@ -45,4 +45,4 @@ def alone(lease: Lease, payload: bytes, id_column: str | None, row: int) -> Reco
 
 def unreadable(lease: Lease, row: int, why: str) -> Record:
     """A record that stands for a row that could not be read."""
-    return Record(row, lease.file, problem=f"{lease.file}: row {row} {why}")
+    return Record(row, f"{lease.file} row {row}", problem=why)

@@ -105,6 +105,7 @@ def open_run(
     path = run_directory_of(job)
     warning = check_mount(path)
     key, headers = find_key(job, environment), extra_headers(job, environment)
+    refuse_unsendable(job, headers)
     disk, directory = Disk(), RunDirectory(path)
     was_there = path.exists()
     streamed = objects is not None or STDIN in job.inputs
@@ -167,12 +168,27 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     return Checked(inputs, provider, columns, id_column, sample)
 
 
+def refuse_unsendable(job: Job, headers: Mapping[str, str]) -> None:
+    """Raises JobError for what the transport would refuse at the first request."""
+    if not (headers or job.ca_file or job.proxy):
+        return
+    # Imported late: with it comes aiohttp, which the supervisor has no other use for.
+    from penstock.transport.endpoint import Endpoint
+    from penstock.transport.session import parse_proxy, tls_context
+
+    Endpoint(job.base_url, headers)
+    if job.ca_file is not None:
+        tls_context(job.ca_file)
+    if job.proxy is not None:
+        parse_proxy(job.proxy)
+
+
 def refuse_unrenderable(provider: Provider, sample: Iterable[Record]) -> None:
     """Raises TemplateError where no sampled record makes a request: the job can't work."""
     problems = []
     for record in sample:
         if record.problem is not None:
-            problems.append(record.problem)
+            problems.append(f"{record.where}: {record.problem}")
             continue
         try:
             provider.request(record)

@@ -45,11 +45,11 @@ class Pacer:
         self._generation = 0
         self.blocking = -1  # the bucket that the head last waited for (_core.Limiter.blocking)
         self.voided = 0
-        self._stopped = False
+        self.stopped = False  # no ticket is given any more
 
     def stop(self) -> None:
         """Give no ticket any more; who waits for one is sent away."""
-        self._stopped = True
+        self.stopped = True
         while self._line:
             waiter = self._line.popleft()
             if not waiter.future.done():
@@ -60,7 +60,7 @@ class Pacer:
 
         Raises Draining once the pacer was stopped.
         """
-        if self._stopped:
+        if self.stopped:
             raise Draining
         if not self._line:
             now_ns = monotonic_ns()

@@ -24,11 +24,11 @@ from penstock.engine.signals import heard
 from penstock.engine.stopping import Stopped, complete
 from penstock.engine.supervisor import Supervisor
 from penstock.engine.watch import watched
-from penstock.errors import InputError, Interrupted, PenstockError
+from penstock.errors import InputError, Interrupted, PenstockError, RowMissing
 from penstock.job import Job
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import void_checkpoint
-from penstock.ledger.export import ExportReport, RowMissing, export
+from penstock.ledger.export import ExportReport, export
 from penstock.ledger.summary import write_summary
 from penstock.observe import events
 from penstock.observe.log import Log

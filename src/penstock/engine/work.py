@@ -189,7 +189,6 @@ class Work:
             pending = self._take() or await self._wait()
             if pending is None:
                 return
-            self._busy += 1
             mark_started(self._slab, slot, pending.record.row)
             try:
                 await self._serve(pending)
@@ -216,7 +215,15 @@ class Work:
     # --- choosing ---------------------------------------------------------------------------------
 
     def _take(self) -> Pending | None:
-        """The next record to serve: a due retry, else a fresh one; None where nothing may start."""
+        """The next record for a slot, busy with it from now on; None where nothing may start."""
+        pending = self._next()
+        if pending is not None:
+            self._busy += 1
+            self._on_taken()
+        return pending
+
+    def _next(self) -> Pending | None:
+        """A due retry, else a fresh record; None where nothing may start."""
         if self._draining or self._ending.congested:
             return None
         now_ns = monotonic_ns()
@@ -230,9 +237,7 @@ class Work:
             self._budget_ns = now_ns + wait_ns
         if self._queue and self.room:
             self._budget.earn()
-            pending = self._queue.popleft()
-            self._on_taken()
-            return pending
+            return self._queue.popleft()
         return None
 
     def _probe(self, now_ns: int) -> Pending | None:
@@ -269,7 +274,8 @@ class Work:
         if not pending.first_ns:
             pending.first_ns = monotonic_ns()
         if record.problem is not None:
-            self._ending.unasked(record, pending.shard, "invalid_input", record.problem)
+            message = f"{record.where}: {record.problem}"
+            self._ending.unasked(record, pending.shard, "invalid_input", message)
             return
         if pending.request is None:
             try:

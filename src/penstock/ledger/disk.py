@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from penstock.errors import LedgerError
+from penstock.errors import DiskFull, LedgerError
 
 # On macOS fsync() leaves the data in the drive's cache; F_FULLFSYNC empties that too.
 FULL_FSYNC: Final[int | None] = (
@@ -22,10 +22,6 @@ FULL_FSYNC: Final[int | None] = (
 )
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
 NOT_SUPPORTED: Final = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
-
-
-class DiskFull(LedgerError):
-    """Raised when there is no space left, or no quota, for what has to be written."""
 
 
 class Disk:
@@ -37,10 +33,6 @@ class Disk:
     def open_new(self, path: Path) -> int:
         """A descriptor to write `path`, which must not exist yet."""
         return self._open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-
-    def open_existing(self, path: Path) -> int:
-        """A descriptor by which `path` can be fsynced."""
-        return self._open(path, os.O_RDONLY)
 
     def write(self, fd: int, data: bytes | memoryview) -> None:
         """Write all of `data`; after an error an unknown part of it is in the file."""
@@ -68,7 +60,7 @@ class Disk:
 
     def fsync_file(self, path: Path) -> None:
         """Make an existing file's content durable."""
-        fd = self.open_existing(path)
+        fd = self._open(path, os.O_RDONLY)
         try:
             self.fsync(fd)
         finally:
@@ -79,11 +71,14 @@ class Disk:
         self.fsync_file(path)
 
     def make_dir(self, path: Path) -> None:
-        """Make a directory, and those above it; one that exists is fine."""
+        """Make a directory, and those above it, durably; one that exists is fine."""
+        made = [folder for folder in (path, *path.parents) if not folder.exists()]
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise failure("make", path, error) from error
+        for folder in made:
+            self.fsync_dir(folder.parent)
 
     def rename(self, source: Path, target: Path) -> None:
         """Give a file another name, replacing what had it."""

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 import pyarrow as pa
 
-from penstock.errors import LedgerError
+from penstock.errors import LedgerError, RowMissing
 from penstock.ledger.batch_output import BatchOutput, is_batch_output
 from penstock.ledger.copies import Copies
 from penstock.ledger.dead_letters import DeadLetters
@@ -35,10 +35,6 @@ from penstock.sources.columns import Misfit
 from penstock.sources.inputs import Inputs
 from penstock.sources.schema import InputSchema
 from penstock.sources.shard import Shard
-
-
-class RowMissing(LedgerError):
-    """Raised when a complete export meets a row without a result."""
 
 
 class ExportReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,7 +204,7 @@ def ranges(task: Task, inputs: InputRows) -> Iterator[Merged]:
         inputs.drop(start)
 
 
-def missing(row: int) -> LedgerError:
+def missing(row: int) -> RowMissing:
     """The error for a row without a result."""
     return RowMissing(
         f"row {row} has no result yet, nor perhaps others after it",

@@ -14,8 +14,8 @@ import msgspec
 import xxhash
 
 from penstock.ledger.disk import Disk
+from penstock.ledger.run_directory import RunDirectory
 
-FILE_NAME = "exports.json"
 SAMPLE_BYTES = 1 << 16
 KEPT = 64  # the newest; each export of one run usually has the same name
 
@@ -44,13 +44,13 @@ def remember(disk: Disk, run_dir: Path, published: Published) -> None:
     """Notes, durably, that this run makes a file."""
     others = [one for one in read_published(run_dir) if one != published]
     data = msgspec.json.encode([*others, published][-KEPT:])
-    disk.replace_file(run_dir / FILE_NAME, msgspec.json.format(data, indent=2))
+    disk.replace_file(RunDirectory(run_dir).exports_path, msgspec.json.format(data, indent=2))
 
 
 def inherit(disk: Disk, run_dir: Path, aside: Path) -> None:
     """Takes over the files that another run made, whose directory was moved aside for this one."""
     if known := read_published(aside):
-        disk.replace_file(run_dir / FILE_NAME, msgspec.json.encode(known))
+        disk.replace_file(RunDirectory(run_dir).exports_path, msgspec.json.encode(known))
 
 
 def is_published(run_dir: Path, path: Path) -> bool:
@@ -62,6 +62,8 @@ def is_published(run_dir: Path, path: Path) -> bool:
 def read_published(run_dir: Path) -> list[Published]:
     """The files that this run made, oldest first; what can't be read counts as none."""
     try:
-        return msgspec.json.decode((run_dir / FILE_NAME).read_bytes(), type=list[Published])
+        return msgspec.json.decode(
+            (RunDirectory(run_dir).exports_path).read_bytes(), type=list[Published]
+        )
     except (FileNotFoundError, msgspec.DecodeError):
         return []

@@ -45,8 +45,7 @@ class Recovered(NamedTuple):
     account: Account
     cursor: Cursor | None  # where to read the input on; None: from its start
     generations: list[Generation]
-    torn: list[SegmentName]  # segments without an end, or with what does not verify
-    sealed: list[SegmentName]  # those of them that were made whole
+    torn: list[SegmentName]  # without an end, or with what does not verify; `recover` sealed them
     voided: str  # why the checkpoint was not used; empty if it was, or there was none
 
 
@@ -134,7 +133,6 @@ def look(run_dir: RunDirectory, run_id: str, disk: Disk | None) -> Recovered:
         cursor=made.checkpoint.cursor if made.checkpoint else None,
         generations=generations,
         torn=torn,
-        sealed=torn if disk is not None else [],
         voided=made.voided,
     )
 

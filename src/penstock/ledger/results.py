@@ -43,12 +43,6 @@ def rows_in(run_dir: Path) -> int:
     return summary.rows_in
 
 
-def figures(run_dir: Path) -> Figures:
-    """What the rows of a run that are done came to: the copies that count, and only those."""
-    directory = RunDirectory(run_dir)
-    return figures_of(Copies(directory, directory.manifest().run_id))
-
-
 def figures_of(copies: Copies) -> Figures:
     """What the copies that count come to."""
     sums = Figures()

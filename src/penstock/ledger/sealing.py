@@ -13,7 +13,8 @@ from typing import Final
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import stamp
 from penstock.ledger.run_directory import scan
-from penstock.ledger.segment import SegmentEncoder, abandoned_marker
+from penstock.ledger.segment import abandoned_marker
+from penstock.ledger.segment_encoder import SegmentEncoder
 from penstock.ledger.segment_reader import SegmentReader
 
 SEALING: Final = ".sealing"

@@ -5,8 +5,8 @@ and not the writing. A batch that was written survives the process; only one tha
 survives the power.
 
 A failed fsync is never tried again on the same file: the kernel reports a lost page once and calls
-it clean afterwards. The segment is abandoned instead: what was not told yet has to be bought again,
-and a marker beside the file tells recovery to copy it rather than to trust the page cache.
+it clean afterwards. The segment is abandoned instead: nothing of it is told any more, and a marker
+beside the file tells recovery to copy what verifies rather than to trust the page cache.
 """
 
 from __future__ import annotations
@@ -22,24 +22,10 @@ import pyarrow as pa
 from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import Mark, SegmentName, ShardMark, stamp
-from penstock.ledger.schema import RESULT_SCHEMA
+from penstock.ledger.segment_encoder import SegmentEncoder
 from penstock.ledger.written import Written, written
 
 ROLL_BYTES: Final = 256 * 1024 * 1024
-ENCODE_BUFFER_BYTES: Final = 16 * 1024 * 1024
-
-
-class SegmentAbandoned(LedgerError):
-    """Raised when an fsync failed: `rows` are not on disk for certain and have to be leased again.
-
-    `written` is what other segments got durable in the same call, and `cause` the disk's error.
-    """
-
-    def __init__(self, rows: list[bytes], written: list[Written], cause: LedgerError) -> None:
-        super().__init__(f"a segment was abandoned: {cause.what}", cause.next_step)
-        self.rows = rows  # int64 buffers, one per batch
-        self.written = written
-        self.cause = cause
 
 
 class SegmentWriter:
@@ -86,23 +72,22 @@ class SegmentWriter:
     def sync(self) -> list[Written]:
         """Make durable what was written, and return it, in order. At most one call at a time.
 
-        Raises SegmentAbandoned if an fsync fails.
+        Raises LedgerError if an fsync fails: then nothing is told, and its segment is abandoned.
         """
         with self._lock:
             dirty = [(segment, segment.take()) for segment in self._unsynced]
         told: list[Written] = []
-        lost: list[Written] = []
-        cause: LedgerError | None = None
+        failed: LedgerError | None = None
         for segment, batches in dirty:
             try:
                 segment.sync()
                 told += batches
             except LedgerError as error:
-                lost += batches + self._abandon(segment)
-                cause = error
+                self._abandon(segment)
+                failed = error
         self._put_away()
-        if cause is not None:
-            raise SegmentAbandoned([one.rows for one in lost], told, cause) from cause
+        if failed is not None:
+            raise failed
         return told
 
     def close(self) -> list[Written]:
@@ -124,14 +109,13 @@ class SegmentWriter:
         self._current = None
         segment.finish()
 
-    def _abandon(self, segment: _Segment) -> list[Written]:
-        """Write no more to a segment; returns what was written to it meanwhile."""
+    def _abandon(self, segment: _Segment) -> None:
+        """Write no more to a segment."""
         with self._lock:
             if self._current is segment:
                 self._current = None
             self._unsynced.remove(segment)
             segment.abandon()
-            return segment.take()
 
     def _put_away(self) -> None:
         """Close the segments that nothing will be written to and whose every batch was told."""
@@ -205,54 +189,6 @@ class _Segment:
         self.dirty = True
         self._disk.write(self._fd, data)
         self.size_bytes += len(data)
-
-
-class SegmentEncoder:
-    """An Arrow IPC file as the bytes of each step, so that writing them is someone else's."""
-
-    def __init__(self) -> None:
-        self._pieces = _Pieces()
-        # Gathers the many small writes of Arrow's writer into one.
-        self._out = pa.BufferedOutputStream(
-            pa.PythonFile(self._pieces, mode="w"), ENCODE_BUFFER_BYTES
-        )
-        self._writer = pa.ipc.new_file(self._out, RESULT_SCHEMA)
-
-    def batch(self, batch: pa.RecordBatch, metadata: dict[bytes, bytes]) -> bytes:
-        """A batch's bytes; before the first one, those of the magic and the schema."""
-        self._writer.write_batch(batch, custom_metadata=metadata)
-        self._out.flush()
-        return self._pieces.take()
-
-    def footer(self) -> bytes:
-        """The end of the file."""
-        self._writer.close()
-        self._out.flush()
-        return self._pieces.take()
-
-
-class _Pieces:
-    """A file of Python's kind that keeps what is written until it is taken."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: bytes) -> int:
-        self._pieces.append(bytes(data))
-        return len(data)
-
-    def flush(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed = True
-
-    def take(self) -> bytes:
-        taken = b"".join(self._pieces)
-        self._pieces.clear()
-        return taken
 
 
 def generation_of(batch: pa.RecordBatch) -> int:

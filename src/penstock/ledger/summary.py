@@ -8,19 +8,18 @@ import msgspec
 
 from penstock.errors import LedgerError
 from penstock.ledger.disk import Disk
+from penstock.ledger.run_directory import RunDirectory
 from penstock.observe.report import Report
-
-FILE_NAME = "summary.json"
 
 
 def write_summary(disk: Disk, run_dir: Path, report: Report) -> None:
     """Puts `report` in place of the summary before, durably. Raises LedgerError, DiskFull."""
-    disk.replace_file(run_dir / FILE_NAME, report.to_json() + b"\n")
+    disk.replace_file(RunDirectory(run_dir).summary_path, report.to_json() + b"\n")
 
 
 def read_summary(run_dir: Path) -> Report | None:
     """The newest summary; None if no epoch has ended in order. Raises LedgerError if broken."""
-    path = run_dir / FILE_NAME
+    path = RunDirectory(run_dir).summary_path
     try:
         return Report.from_json(path.read_bytes())
     except FileNotFoundError:

@@ -22,7 +22,7 @@ FATAL: Final = "fatal"
 
 ANY_STATUS: Final = 0
 
-# How a request may fail without an answer.
+# How a request may fail without an answer: the transport's kinds.
 TRANSPORT: Final = {
     "connect": -1,
     "dns": -2,

@@ -8,11 +8,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import pyarrow as pa
-
 from penstock.errors import InputError
 from penstock.record import Record
-from penstock.sources.columns import batch_of
 from penstock.sources.files import InputFile, freeze, names_of, open_input
 from penstock.sources.first_pass import holds_batch_lines, schema_of_files
 from penstock.sources.frozen import FrozenInput, compare
@@ -124,20 +121,6 @@ class Inputs:
         if self._schema is None:
             self._schema = schema_of_files(self._files(), len(self.frozen))
         return self._schema
-
-    def tables(
-        self,
-        schema: InputSchema,
-        cursor: Cursor | None = None,
-        columns: Sequence[str] | None = None,
-        *,
-        rows: int,
-        max_bytes: int = SHARD_BYTES,
-    ) -> Iterator[tuple[Shard, pa.RecordBatch]]:
-        """The shards, each with its columns (see `penstock.sources.columns.batch_of`)."""
-        names = schema.names if columns is None else columns
-        for shard in self.shards(cursor, rows=rows, max_bytes=max_bytes):
-            yield shard, batch_of(shard, schema, names)
 
     @property
     def total_rows(self) -> int | None:

@@ -44,7 +44,7 @@ class Attempt:
 
     def may_repeat(self) -> bool:
         """Whether the connection may have ended from idling: kept alive, no byte of answer."""
-        return self.wire is not None and self.reused and not self.wire.first_byte_ns
+        return self.wire is not None and self.reused and not self.wire.answering
 
     def repeat(self) -> None:
         """Write once more, on a connection that is opened now; the ticket and the clock stand."""

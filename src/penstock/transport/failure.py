@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, Literal
 
 import aiohttp
@@ -30,21 +28,6 @@ Kind = Literal[
     "redirect",
 ]
 
-# A verdict rule names a failure by these numbers, where HTTP has its status; they never change.
-STATUS_OF_KIND: Final[Mapping[Kind, int]] = MappingProxyType(
-    {
-        "connect": -1,
-        "dns": -2,
-        "tls": -3,
-        "timeout": -4,
-        "connect_timeout": -5,
-        "disconnected": -6,
-        "too_large": -7,
-        "malformed": -8,
-        "redirect": -9,
-    }
-)
-
 # All that aiohttp and the sockets below it raise for what a network or a server did.
 FOREIGN_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError, TimeoutError)
 
@@ -52,20 +35,14 @@ FOREIGN_ERRORS: Final = (aiohttp.ClientError, HttpProcessingError, OSError, Time
 class Failure(msgspec.Struct, frozen=True):
     """An attempt without a usable answer.
 
-    `sent` tells whether any byte of the request may have reached the server; `sent_ns` is when the
-    first was written (0: none was). Times are CLOCK_MONOTONIC. `detail` may be shown to anybody.
+    `sent_ns` is when the request was last begun to be written; 0: never, and no byte of it can have
+    reached the server. Times are CLOCK_MONOTONIC. `detail` may be shown to anybody.
     """
 
     kind: Kind
     detail: str
-    sent: bool
     sent_ns: int
     done_ns: int
-
-    @property
-    def status(self) -> int:
-        """The kind's number, for the classifier."""
-        return STATUS_OF_KIND[self.kind]
 
 
 def reason_of(error: BaseException, place: str, connected: bool) -> tuple[Kind, str]:

@@ -48,7 +48,6 @@ class Pool(aiohttp.TCPConnector):
         )
         make_wire: Any = functools.partial(Wire, loop=self._loop, counters=counters)
         self._factory = make_wire
-        self._counters = counters
         self._connect_timeout_seconds = connect_timeout_seconds
 
     async def connect(
@@ -64,7 +63,6 @@ class Pool(aiohttp.TCPConnector):
             await _await_ready(attempt, conn)
             if not _wire_of(conn).is_clean():
                 conn.close()
-                self._counters.replaced += 1
                 conn = await super().connect(req, traces, timeout)
         attempt.take(_wire_of(conn), self._loop.time())
         return conn
@@ -85,9 +83,7 @@ class Pool(aiohttp.TCPConnector):
         timeout: ClientTimeout,  # noqa: ASYNC109 (aiohttp's signature)
     ) -> ResponseHandler:
         async with asyncio.timeout(self._connect_timeout_seconds):
-            wire = await super()._create_connection(req, traces, timeout)
-        self._counters.connections_opened += 1
-        return wire
+            return await super()._create_connection(req, traces, timeout)
 
 
 async def _await_ready(attempt: Attempt, conn: Connection) -> None:

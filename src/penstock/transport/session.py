@@ -48,8 +48,8 @@ class SessionTransport:
         max_body_bytes: int = 16 * _MIB,
         idle_seconds: float = 4,
     ) -> None:
-        tls = _tls_context(ca_file) if ca_file is not None else True
-        proxy_url = _proxy_url(proxy) if proxy is not None else None
+        tls = tls_context(ca_file) if ca_file is not None else True
+        proxy_url = parse_proxy(proxy) if proxy is not None else None
         self.counters = Counters()
         self._endpoints = Endpoints()
         self._timeout_seconds = timeout_seconds
@@ -118,9 +118,6 @@ class SessionTransport:
     async def _read(
         self, answer: ClientResponse, endpoint: Endpoint, attempt: Attempt
     ) -> Response | Failure:
-        assert attempt.wire is not None
-        # Read before the body is: when that is complete, the wire serves other attempts.
-        first_byte_ns = attempt.wire.first_byte_ns
         if answer.status == 101:
             return _failure("malformed", f"{endpoint.place} switched to another protocol", attempt)
         if 300 <= answer.status < 400:
@@ -131,9 +128,7 @@ class SessionTransport:
             detail = f"the answer of {endpoint.place} is larger than {self._max_body_bytes} bytes"
             return _failure("too_large", detail, attempt)
         done_ns = time.monotonic_ns()
-        return Response(
-            answer.status, answer.headers, body, attempt.sent_ns, first_byte_ns, done_ns
-        )
+        return Response(answer.status, answer.headers, body, attempt.sent_ns, done_ns)
 
 
 async def _read_body(answer: ClientResponse, max_bytes: int) -> bytes | None:
@@ -148,7 +143,7 @@ async def _read_body(answer: ClientResponse, max_bytes: int) -> bytes | None:
 
 
 def _failure(kind: Kind, detail: str, attempt: Attempt) -> Failure:
-    return Failure(kind, detail, attempt.sent_ns > 0, attempt.sent_ns, time.monotonic_ns())
+    return Failure(kind, detail, attempt.sent_ns, time.monotonic_ns())
 
 
 def _origin_of(location: str, base: URL) -> str:
@@ -158,7 +153,8 @@ def _origin_of(location: str, base: URL) -> str:
         return "an unreadable location"
 
 
-def _tls_context(ca_file: str) -> ssl.SSLContext:
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """What trusts the authorities in a file. Raises JobError where there are none."""
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except (OSError, ValueError) as error:
@@ -171,5 +167,6 @@ def _tls_context(ca_file: str) -> ssl.SSLContext:
     return context
 
 
-def _proxy_url(proxy: str) -> URL:
+def parse_proxy(proxy: str) -> URL:
+    """A proxy's URL. Raises JobError unless it is an http:// one."""
     return parse_url(proxy, schemes=("http",), what="--proxy")

@@ -1,8 +1,7 @@
 """The interface that every transport keeps: a request goes in, an answer or a failure comes out.
 
-A failure is a value, not an exception: the engine has to classify it just like an answer, both have
-a `status`, and an exception would carry the request's headers, and with them the key, into
-tracebacks and logs.
+A failure is a value, not an exception: the engine has to classify it just like an answer, and an
+exception would carry the request's headers, and with them the key, into tracebacks and logs.
 """
 
 from __future__ import annotations
@@ -39,17 +38,16 @@ class Request(msgspec.Struct, frozen=True):
 class Response(msgspec.Struct):
     """A complete answer, of any status but 1xx and 3xx.
 
-    Times are CLOCK_MONOTONIC: just before the request's first byte was written, when the answer's
-    first byte came, and when its last was read. `body` is decoded (gzip, deflate). Header values
-    that are not UTF-8 hold surrogates: encode them with `errors="replace"`. Servers echo keys, so
-    neither headers nor body show in the repr.
+    Times are CLOCK_MONOTONIC: just before the request's first byte was written, and when the
+    answer's last was read. `body` is decoded (gzip, deflate). Header values that are not UTF-8 hold
+    surrogates: encode them with `errors="replace"`. Servers echo keys, so neither headers nor body
+    show in the repr.
     """
 
     status: int
     headers: CIMultiDictProxy[str]
     body: bytes
     sent_ns: int
-    first_byte_ns: int
     done_ns: int
 
     def __repr__(self) -> str:
@@ -62,10 +60,8 @@ class Response(msgspec.Struct):
 class Counters(msgspec.Struct):
     """What a transport's connections went through, since it was made."""
 
-    connections_opened: int = 0
     reconnects: int = 0  # requests written again because a kept-alive connection had ended
-    dirty_closed: int = 0  # connections closed because bytes came that nothing had asked for
-    replaced: int = 0  # connections that ended while their request waited in `ready`
+    soiled: int = 0  # connections closed because bytes came that nothing had asked for
 
 
 class Transport(Protocol):

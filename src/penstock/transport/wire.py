@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import select
-import time
 from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientPayloadError
@@ -37,14 +36,13 @@ _TO_END: Final = -2
 class Wire(ResponseHandler):
     """aiohttp's protocol for one connection, strict about which bytes were asked for.
 
-    `requests` counts those begun on it; `first_byte_ns` is when the newest one's answer began (0:
-    not yet).
+    `requests` counts those begun on it; `answering` is whether the newest one's answer has begun.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, counters: Counters) -> None:
         super().__init__(loop)
         self.requests = 0
-        self.first_byte_ns = 0
+        self.answering = False
         self._counters = counters
         self._asked = False
         self._soiled = False
@@ -63,7 +61,7 @@ class Wire(ResponseHandler):
         """Begin a request: from here to its answer's end, bytes are asked for."""
         super().set_response_params(**params)  # type: ignore[arg-type]
         self.requests += 1
-        self.first_byte_ns = 0
+        self.answering = False
         self._asked = True
         self._answer = None
         self._until = _TO_EMPTY_LINE
@@ -97,8 +95,7 @@ class Wire(ResponseHandler):
                 self._soil()
             return
         if data:
-            if not self.first_byte_ns:
-                self.first_byte_ns = time.monotonic_ns()
+            self.answering = True
         else:  # aiohttp resumes its parser, which had paused in the middle of what it was fed
             super().data_received(b"")
         self._feed(self._held + data if self._held else data)
@@ -141,7 +138,7 @@ class Wire(ResponseHandler):
     def _soil(self) -> None:
         if not self._soiled:
             self._soiled = True
-            self._counters.dirty_closed += 1
+            self._counters.soiled += 1
         if not self._asked:
             self.abort()
 

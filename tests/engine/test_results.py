@@ -1,0 +1,112 @@
+"""From a record's last attempt to its result or dead letter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.attempts import failed, rejected, succeeded, throttled
+from penstock.engine.attempt import Attempt
+from penstock.engine.pending import Pending
+from penstock.engine.results import dead_letter, keeps, result_of
+from penstock.ledger.mark import ShardMark
+from penstock.ledger.schema import batch_of
+from penstock.providers.provider import Answer, Request
+from penstock.record import FAILED, SUCCEEDED, Record, Result
+
+
+def result(attempt: Attempt, error_class: str = "", **more: Any) -> Result:
+    pending = Pending(Record(7, "in.jsonl:8", id="seven"), ShardMark(0, 8, 1))
+    pending.attempts, pending.first_ns = 3, 1_000_000_000
+    pending.request = Request("/chat", b"{}", "hash", 1, 0)
+    known: dict[str, Any] = {
+        "endpoint": "api.example",
+        "generation": 2,
+        "now_ns": 3_500_000_000,
+        "finished_at": 99,
+        "keep": "failed",
+    }
+    return result_of(pending, attempt, error_class=error_class, **{**known, **more})
+
+
+def test_a_result_has_the_answer_and_how_it_came_about() -> None:
+    attempt = succeeded()
+    attempt.request_id, attempt.latency_seconds = "req-1", 0.5
+    attempt.answer = Answer("text", "length", "gpt", 10, 4, 20, 6)
+    found = result(attempt)
+    assert found == Result(
+        row=7,
+        id="seven",
+        outcome=SUCCEEDED,
+        output="text",
+        finish_reason="length",
+        model="gpt",
+        endpoint="api.example",
+        http_status=200,
+        request_id="req-1",
+        input_tokens=10,
+        cached_input_tokens=4,
+        output_tokens=20,
+        reasoning_tokens=6,
+        attempts=3,
+        latency_seconds=0.5,
+        elapsed_seconds=2.5,
+        finished_at=99,
+        request_hash="hash",
+        generation=2,
+    )
+
+
+def test_a_dead_letter_says_the_class_the_message_and_the_body() -> None:
+    found = result(rejected("context_length"), "context_length")
+    assert (found.outcome, found.error_class, found.error_message, found.response) == (
+        FAILED,
+        "context_length",
+        "no",
+        "no",
+    )
+    assert found.output is None
+
+
+def test_a_throttled_record_that_ends_has_the_class_of_the_decision_not_of_the_verdict() -> None:
+    assert result(throttled(), "exceeds_limit").error_class == "exceeds_limit"
+
+
+def test_a_failure_without_an_answer_has_no_status() -> None:
+    assert result(failed("timeout", 0), "timeout").http_status is None
+
+
+@pytest.mark.parametrize(
+    ("keep", "succeeded_", "kept"),
+    [
+        ("failed", True, False),
+        ("failed", False, True),
+        ("always", True, True),
+        ("always", False, True),
+        ("never", True, False),
+        ("never", False, False),
+    ],
+)
+def test_the_body_is_kept_as_told(keep: Any, succeeded_: bool, kept: bool) -> None:
+    assert keeps(keep, succeeded_) is kept
+    attempt = succeeded() if succeeded_ else rejected()
+    found = result(attempt, "" if succeeded_ else "invalid_request", keep=keep)
+    assert (found.response is not None) is kept
+
+
+def test_a_body_that_is_not_utf8_is_kept_as_far_as_it_can_be() -> None:
+    attempt = rejected()
+    attempt.body = b"ok \xff\xfe"
+    assert result(attempt, "invalid_request").response == "ok ��"
+
+
+def test_every_result_fits_the_columns_of_a_segment() -> None:
+    letter = dead_letter(
+        Record(3, "in.jsonl:4", id="x"), "invalid_input", "why", generation=1, finished_at=5
+    )
+    batch = batch_of([letter, result(succeeded()), result(rejected(), "invalid_request")])
+    assert batch.column("row").to_pylist() == [3, 7, 7]
+    assert batch.column("error_class").to_pylist() == ["invalid_input", None, "invalid_request"]
+    assert letter.attempts == 0
+    assert letter.http_status is None

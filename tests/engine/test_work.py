@@ -1,0 +1,634 @@
+"""The way of a record inside a worker: queue, slot, verdict, result or retry heap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.attempts import fatal, failed, rejected, succeeded, throttled
+from engine.limiters import limiter, slab
+from engine.virtual_time import START_NS, Clock, VirtualLoop
+from penstock._core import Limiter, Verdict
+from penstock.engine import retry
+from penstock.engine.attempt import Attempt
+from penstock.engine.pacer import Draining
+from penstock.engine.pending import Pending
+from penstock.engine.work import Ending, Work, reason_of
+from penstock.ledger.mark import ShardMark
+from penstock.observe.slab_layout import C, retry_cell, started_rows
+from penstock.providers.provider import Answer, Request, UnrenderableRecord
+from penstock.record import BatchLine, Record, Result
+
+MARK = ShardMark(0, 1000, 7)
+BEAT = 0.05
+SECOND = 1_000_000_000
+
+Script = Callable[[int, int], Attempt | BaseException]  # row and which time it is asked, from 1
+
+
+class FakeProvider:
+    """A request of each record that has its row in its body."""
+
+    def request(self, record: Record) -> Request:
+        if record.fields == {"unrenderable": True}:
+            raise UnrenderableRecord("no such column")
+        return Request("/chat", str(record.row).encode(), "hash", 100, 0)
+
+
+class FakeAsker:
+    """Answers what the script says, after a while."""
+
+    def __init__(self, loop: VirtualLoop, script: Script) -> None:
+        self.asked: list[tuple[float, int]] = []  # seconds since the start, row
+        self.seconds = 0.1
+        self.in_flight = 0
+        self._loop = loop
+        self._script = script
+        self._times: Counter[int] = Counter()
+
+    async def ask(self, request: Request) -> Attempt:
+        row = int(request.body)
+        self._times[row] += 1
+        self.asked.append(((self._loop.now_ns - START_NS) / 1e9, row))
+        said = self._script(row, self._times[row])
+        self.in_flight += 1
+        try:
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.in_flight -= 1
+        if isinstance(said, BaseException):
+            raise said
+        return msgspec.structs.replace(said)
+
+    def rows(self) -> list[int]:
+        return [row for _, row in self.asked]
+
+
+class FakeEnding:
+    """What ended, and how."""
+
+    def __init__(self) -> None:
+        self.congested = False
+        self.ended: dict[int, tuple[str, int]] = {}  # row -> error class, attempts
+        self.messages: dict[int, str] = {}
+
+    def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
+        self._end(pending.record.row, error_class, pending.attempts)
+
+    def unasked(self, record: Record, shard: ShardMark, error_class: str, message: str) -> None:
+        self._end(record.row, error_class, 0)
+        self.messages[record.row] = message
+
+    def _end(self, row: int, error_class: str, attempts: int) -> None:
+        assert row not in self.ended, f"row {row} ended twice"
+        self.ended[row] = (error_class, attempts)
+
+
+class Watched:
+    """A limiter that counts the claims to a probe."""
+
+    def __init__(self, inner: Limiter) -> None:
+        self._inner = inner
+        self.claims = 0
+
+    def claim_probe(self, now_ns: int, interval_ns: int) -> bool:
+        self.claims += 1
+        return self._inner.claim_probe(now_ns, interval_ns)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+class Scene:
+    """A worker's work with fakes around it."""
+
+    def __init__(self, loop: VirtualLoop, script: Script, slots: int, **more: Any) -> None:
+        self.loop = loop
+        self.asker = FakeAsker(loop, script)
+        self.ending = FakeEnding()
+        self.limiter = Watched(limiter())
+        self.slab = slab(slots)
+        self.fatals: list[Attempt] = []
+        self.downs: list[str] = []
+        self.taken = 0
+        self.other_key = False
+        known: dict[str, Any] = {"max_attempts": 5, "token_limits": [], "budget_share": 1.0}
+        self.work = Work(
+            slots=slots,
+            provider=FakeProvider(),  # type: ignore[arg-type]
+            asker=self.asker,  # type: ignore[arg-type]
+            limiter=self.limiter,  # type: ignore[arg-type]
+            slab=self.slab,
+            ending=self.ending,  # type: ignore[arg-type]
+            on_fatal=self.fatals.append,
+            on_taken=self._on_taken,
+            on_down=self.downs.append,
+            refresh_key=lambda _: self.other_key,
+            **{**known, **more},
+        )
+        self.slots = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]
+        self.beat = loop.create_task(self._beat())
+
+    def _on_taken(self) -> None:
+        self.taken += 1
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self.work.dispatch()
+
+    def add(self, *records: Record | int) -> None:
+        made = [Record(r, f"in:{r}", fields={}) if isinstance(r, int) else r for r in records]
+        self.work.add(made, MARK)
+
+    async def until_done(self, most_seconds: float = 1000.0) -> None:
+        async with asyncio.timeout(most_seconds):
+            while self.work.held:
+                await asyncio.sleep(0.01)
+
+    @property
+    def seconds(self) -> float:
+        return (self.loop.now_ns - START_NS) / 1e9
+
+
+Play = Callable[..., None]
+
+
+@pytest.fixture
+def play(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Play:
+    """Run `main(scene)` with a script; `chance` is what randomness gives."""
+
+    def run(
+        main: Callable[[Scene], Coroutine[Any, Any, None]],
+        script: Script = lambda row, time: succeeded(),
+        *,
+        slots: int = 2,
+        chance: float = 0.5,
+        **more: Any,
+    ) -> None:
+        monkeypatch.setattr("penstock.engine.work.random.random", lambda: chance)
+
+        async def begin(loop: VirtualLoop) -> None:
+            scene = Scene(loop, script, slots, **more)
+            await main(scene)
+            scene.work.drain()
+            for task in (*scene.slots, scene.beat):
+                task.cancel()
+
+        clock.run(begin)
+
+    return run
+
+
+# --- the order -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slots", [1, 3, 64])
+def test_every_record_is_asked_once_in_order_and_ends_once(play: Play, slots: int) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(20))
+        assert scene.work.held == 20
+        await scene.until_done()
+        assert scene.asker.rows() == list(range(20))
+        assert scene.ending.ended == {row: ("", 1) for row in range(20)}
+        assert scene.taken == 20
+
+    play(main, slots=slots)
+
+
+def test_no_more_are_in_flight_than_there_are_slots_and_none_is_idle_without_need(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(30))
+        await scene.until_done()
+        assert scene.seconds == pytest.approx(30 / 3 * 0.1, abs=0.02)
+
+    play(main, slots=3)
+
+
+def test_a_due_retry_goes_before_fresh_records(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(5))
+        await scene.until_done()
+        assert scene.asker.rows() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+    play(
+        main,
+        lambda row, time: failed() if time == 1 else succeeded(),
+        slots=1,
+        chance=0.0,
+    )
+
+
+def test_a_record_that_waits_for_a_retry_holds_no_slot(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(4))
+        await scene.until_done()
+        assert scene.asker.rows() == [0, 1, 2, 3, 0]
+        assert scene.ending.ended[0] == ("", 2)
+
+    play(
+        main,
+        lambda row, time: failed(wait_seconds=5) if (row, time) == (0, 1) else succeeded(),
+        slots=1,
+    )
+
+
+def test_beyond_a_bounded_heap_no_fresh_record_starts(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(100))
+        await asyncio.sleep(60)
+        assert 4 * 2 <= scene.work.retry_waiting <= 4 * 2 + 2
+        assert len(scene.asker.asked) == scene.work.retry_waiting
+        assert scene.work.startable == 0
+        assert not scene.work.room
+        await scene.until_done(10_000)
+        assert len(scene.ending.ended) == 100
+
+    play(main, lambda row, time: failed(wait_seconds=100) if time == 1 else succeeded(), slots=2)
+
+
+def test_while_the_disk_is_behind_nothing_starts(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.ending.congested = True
+        scene.add(*range(4))
+        await asyncio.sleep(10)
+        assert scene.asker.asked == []
+        scene.ending.congested = False
+        await scene.until_done()
+        assert len(scene.ending.ended) == 4
+
+    play(main)
+
+
+# --- verdicts ------------------------------------------------------------------------------------
+
+
+def test_a_record_ends_as_a_dead_letter_when_its_attempts_are_used_up(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0, 1)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("bad_response", 3), 1: ("", 1)}
+        assert scene.slab.get(retry_cell("bad_response")) == 2
+
+    play(main, lambda row, time: succeeded() if row else failed(), max_attempts=3)
+
+
+def test_a_rejected_record_is_not_asked_again(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("invalid_request", 1)}
+
+    play(main, lambda row, time: rejected())
+
+
+def test_throttles_are_no_attempts_and_end_no_record(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("", 1)}
+        assert len(scene.asker.asked) == 21
+        assert scene.slab.get(C.THROTTLES) == 20
+        assert not scene.downs
+
+    play(main, lambda row, time: succeeded() if time > 20 else throttled(0.1), max_attempts=1)
+
+
+def test_throttles_with_no_success_between_pause_the_endpoint_and_one_alone_does_not(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.limiter.paused_until() == 0
+        scene.add(1)
+        await scene.until_done()
+        asked_again = scene.asker.asked[-2][0] + scene.asker.seconds
+        assert scene.limiter.paused_until() == START_NS + round((asked_again + 7) * SECOND)
+
+    play(
+        main,
+        lambda row, time: throttled(7) if time <= (2 if row else 1) else succeeded(),
+        slots=1,
+    )
+
+
+def test_a_fatal_verdict_is_told_and_leaves_the_record_pending(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await asyncio.sleep(1)
+        assert scene.ending.ended == {}
+        assert [one.verdict.error_class for one in scene.fatals] == ["auth"]
+        assert scene.work.held == 0
+
+    play(main, lambda row, time: fatal())
+
+
+def test_with_another_key_a_refused_record_is_asked_again_at_once(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.other_key = True
+        scene.add(0, 1, 2)
+        await scene.until_done()
+        assert scene.fatals == []
+        assert scene.ending.ended == {row: ("", 1) for row in range(3)}
+        assert scene.seconds < 1
+
+    play(main, lambda row, time: fatal() if time == 1 else succeeded())
+
+
+def test_a_batch_line_that_names_an_unknown_model_is_a_dead_letter_and_stops_nothing(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(Record(0, "in:0", batch=BatchLine("/v1/chat/completions", b"{}")))
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("model", 1)}
+        assert scene.fatals == []
+
+    play(main, lambda row, time: fatal("model"))
+
+
+def test_a_row_that_cannot_be_read_or_rendered_ends_without_a_request(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(
+            Record(0, "in.jsonl:1", problem="malformed JSON"),
+            Record(1, "in.jsonl:2", fields={"unrenderable": True}),
+        )
+        await scene.until_done()
+        assert scene.asker.asked == []
+        assert scene.ending.ended == {0: ("invalid_input", 0), 1: ("invalid_input", 0)}
+        assert scene.ending.messages == {
+            0: "in.jsonl:1: malformed JSON",
+            1: "in.jsonl:2: no such column",
+        }
+
+    play(main)
+
+
+def test_a_record_above_the_token_limit_that_is_throttled_twice_alone_exceeds_the_limit(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("exceeds_limit", 1)}
+        assert len(scene.asker.asked) == 2
+
+    play(main, lambda row, time: throttled(1, alone=True), token_limits=[50, 99])
+
+
+@pytest.mark.parametrize(
+    ("alone", "limits"), [(False, [50]), (True, [100]), (True, []), (True, [10**6])]
+)
+def test_a_record_that_fits_or_was_not_alone_never_exceeds_the_limit(
+    play: Play, alone: bool, limits: list[int]
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("", 1)}
+
+    play(
+        main,
+        lambda row, time: throttled(1, alone=alone) if time < 9 else succeeded(),
+        token_limits=limits,
+    )
+
+
+# --- an endpoint that is down --------------------------------------------------------------------
+
+
+def outage(until_seconds: float) -> Callable[[Scene], Script]:
+    def script_of(scene: Scene) -> Script:
+        def script(row: int, time: int) -> Attempt:
+            return failed("connect", 0) if scene.seconds < until_seconds else succeeded()
+
+        return script
+
+    return script_of
+
+
+def test_while_the_endpoint_is_down_only_probes_are_sent_and_no_record_ends(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.asker._script = outage(300)(scene)
+        scene.add(*range(200))
+        await asyncio.sleep(20)
+        assert scene.work.down
+        assert scene.downs == ["connect: connect"]
+        until_down = len(scene.asker.asked)
+        await asyncio.sleep(270)
+        probes = len(scene.asker.asked) - until_down
+        assert 240 <= probes <= 271  # one a second
+        assert scene.ending.ended == {}
+        assert scene.slab.get(C.PROBES) >= probes
+        assert scene.work.retry_waiting <= 4 * 4 + 4
+        await scene.until_done()
+        assert {one[0] for one in scene.ending.ended.values()} == {""}
+        assert max(attempts for _, attempts in scene.ending.ended.values()) <= 4
+        assert len(scene.downs) == 1
+
+    play(main, slots=4, max_attempts=4)
+
+
+def test_waiting_for_an_endpoint_that_is_down_costs_next_to_nothing(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.asker._script = outage(1000)(scene)
+        scene.add(*range(50))
+        await asyncio.sleep(20)
+        before = scene.limiter.claims
+        await asyncio.sleep(100)
+        assert scene.limiter.claims - before <= 100 / BEAT * 1.2
+
+    play(main, slots=4)
+
+
+def test_a_probe_is_taken_from_the_heap_before_its_time(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        for _ in range(retry.FAILURES_UNTIL_DOWN - 1):
+            scene.limiter.record_failure()
+        scene.add(0)
+        await scene.until_done()
+        assert scene.seconds < 3
+        assert scene.ending.ended == {0: ("", 1)}
+
+    play(
+        main,
+        lambda row, time: failed("server_error", 500, 100) if time == 1 else succeeded(),
+        slots=1,
+        max_attempts=1,
+    )
+
+
+def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(40))
+        await scene.until_done()
+        assert scene.downs == []
+
+    def script(row: int, time: int) -> Attempt:
+        if row % 9 == 8:
+            return rejected()
+        return failed("server_error", 500) if time == 1 else succeeded()
+
+    play(main, script, slots=1, chance=0.999, max_attempts=9)
+
+
+# --- the retry budget ----------------------------------------------------------------------------
+
+
+def test_retries_beyond_the_budget_wait_and_none_fails_for_it(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.asker.seconds = 0.001
+        scene.add(*range(200))
+        await scene.until_done()
+        assert scene.ending.ended == {row: ("", 4) for row in range(200)}
+        retries = 600
+        allowed_at_once = 10 + 0.2 * 200
+        assert scene.seconds >= (retries - allowed_at_once) / 10 - 1
+        assert scene.seconds <= (retries - allowed_at_once) / 10 * 1.1 + 1
+
+    play(
+        main,
+        lambda row, time: failed() if time < 4 else succeeded(),
+        slots=64,
+        chance=0.0,
+    )
+
+
+# --- ending --------------------------------------------------------------------------------------
+
+
+def test_draining_lets_what_is_in_flight_finish_and_starts_nothing_more(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(10))
+        await asyncio.sleep(0.05)
+        scene.work.drain()
+        await asyncio.wait_for(asyncio.gather(*scene.slots), 10)
+        assert sorted(scene.ending.ended) == [0, 1]
+        assert scene.asker.rows() == [0, 1]
+        scene.add(11)
+        await asyncio.sleep(1)
+        assert scene.asker.rows() == [0, 1]
+
+    play(main)
+
+
+def test_draining_leaves_what_waits_for_a_retry_pending(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0, 1)
+        await asyncio.sleep(0.5)
+        assert scene.work.retry_waiting == 2
+        scene.work.drain()
+        await asyncio.wait_for(asyncio.gather(*scene.slots), 10)
+        await asyncio.sleep(60)
+        assert scene.ending.ended == {}
+        assert len(scene.asker.asked) == 2
+
+    play(main, lambda row, time: failed(wait_seconds=5))
+
+
+def test_a_record_that_was_sent_away_from_the_pacer_stays_pending(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await asyncio.sleep(1)
+        assert scene.ending.ended == {}
+        assert scene.work.held == 0
+
+    play(main, lambda row, time: Draining())
+
+
+def test_the_rows_in_slots_are_those_that_the_slab_says_were_started(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(5, 10))
+        await asyncio.sleep(0.05)
+        assert started_rows(scene.slab) == [5, 6]
+        await scene.until_done()
+        await asyncio.sleep(0)
+        assert started_rows(scene.slab) == []
+
+    play(main)
+
+
+def test_an_exception_leaves_the_mark_of_the_row_that_raised_and_of_no_other(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0, 1)
+        with pytest.raises(ZeroDivisionError):
+            await scene.slots[1]
+        scene.slots[0].cancel()
+        await asyncio.gather(*scene.slots, return_exceptions=True)
+        assert started_rows(scene.slab) == [1]
+
+    play(main, lambda row, time: ZeroDivisionError() if row else succeeded())
+
+
+# --- what an ending counts -----------------------------------------------------------------------
+
+
+class FakeCommitter:
+    congested = False
+
+    def __init__(self) -> None:
+        self.added: list[tuple[Result, ShardMark]] = []
+
+    def add(self, result: Result, shard: ShardMark) -> None:
+        self.added.append((result, shard))
+
+
+def test_an_ending_commits_the_result_and_counts_disjoint_kinds_of_tokens(clock: Clock) -> None:
+    committer, counted = FakeCommitter(), slab()
+    ending = Ending(committer, counted, "api", 3, "failed")  # type: ignore[arg-type]
+    pending = Pending(Record(1, "in:1", fields={}), MARK)
+    attempt = succeeded()
+    attempt.answer = Answer(
+        output="x",
+        input_tokens=100,
+        cached_input_tokens=30,
+        output_tokens=50,
+        reasoning_tokens=20,
+    )
+    ending.after_attempt(pending, attempt, "")
+    ending.after_attempt(pending, rejected(), "invalid_request")
+    ending.unasked(Record(2, "in:2"), MARK, "worker_crash", "why")
+    assert [one.error_class for one, _ in committer.added] == [
+        None,
+        "invalid_request",
+        "worker_crash",
+    ]
+    assert {one.generation for one, _ in committer.added} == {3}
+    assert {mark for _, mark in committer.added} == {MARK}
+    tokens = [
+        counted.get(cell)
+        for cell in (
+            C.UNCACHED_INPUT_TOKENS,
+            C.CACHED_INPUT_TOKENS,
+            C.VISIBLE_OUTPUT_TOKENS,
+            C.REASONING_TOKENS,
+        )
+    ]
+    assert tokens == [70, 30, 30, 20]
+    assert counted.get(C.RECORDS_SUCCEEDED) == 1
+    assert counted.get(C.RECORDS_FAILED) == 2
+
+
+def test_a_usage_that_makes_no_sense_counts_no_negative_tokens(clock: Clock) -> None:
+    committer, counted = FakeCommitter(), slab()
+    ending = Ending(committer, counted, "api", 0, "failed")  # type: ignore[arg-type]
+    attempt = succeeded()
+    attempt.answer = Answer(input_tokens=1, cached_input_tokens=5, reasoning_tokens=5)
+    ending.after_attempt(Pending(Record(1, "in:1"), MARK), attempt, "")
+    assert counted.get(C.UNCACHED_INPUT_TOKENS) == counted.get(C.VISIBLE_OUTPUT_TOKENS) == 0
+
+
+def test_the_reason_for_an_outage_is_the_status_or_the_failure_and_what_was_said() -> None:
+    assert reason_of(failed("connect", 0)) == "connect: connect"
+    assert reason_of(failed("server_error", 502)) == "HTTP 502: server_error"
+    assert reason_of(Attempt(Verdict("retry", "dns"), 0, False)) == "dns"
