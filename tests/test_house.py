@@ -201,4 +201,4 @@ def test_every_module_reads_annotations_late() -> None:
             isinstance(node, ast.ImportFrom) and node.module == "__future__" for node in tree.body
         )
     ]
-    assert eager == ["penstock.__init__"]
+    assert eager == []

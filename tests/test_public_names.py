@@ -12,6 +12,7 @@ import penstock
 from penstock import errors
 
 NAMES = {
+    "DiskFull",
     "EngineError",
     "InputError",
     "Interrupted",
@@ -22,6 +23,7 @@ NAMES = {
     "PenstockError",
     "ProviderStopped",
     "Report",
+    "RowMissing",
     "RunDirectoryError",
     "RunLocked",
     "TemplateError",

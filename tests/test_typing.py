@@ -46,6 +46,7 @@ MISTAKES = {
     "penstock.run('in.jsonl')": 'Missing positional argument "output"',
     "penstock.results('a.run', part=True)": 'Unexpected keyword argument "part"',
     "penstock.run('a', 'b').exit": '"Report" has no attribute "exit"',
+    "penstock.nonsense": 'Module has no attribute "nonsense"',
 }
 
 

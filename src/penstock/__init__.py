@@ -1,11 +1,14 @@
 """Penstock takes millions of records through LLM HTTP APIs: every limit kept, nothing lost."""
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from penstock.api import arun, results, run
     from penstock.errors import (
+        DiskFull,
         EngineError,
         InputError,
         Interrupted,
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
         OutputError,
         PenstockError,
         ProviderStopped,
+        RowMissing,
         RunDirectoryError,
         RunLocked,
         TemplateError,
@@ -41,12 +45,15 @@ _HOMES = {
     "ProviderStopped": "penstock.errors",
     "LimitStopped": "penstock.errors",
     "LedgerError": "penstock.errors",
+    "DiskFull": "penstock.errors",
+    "RowMissing": "penstock.errors",
     "RunLocked": "penstock.errors",
     "EngineError": "penstock.errors",
     "Interrupted": "penstock.errors",
 }
 
 __all__ = [
+    "DiskFull",
     "EngineError",
     "InputError",
     "Interrupted",
@@ -57,6 +64,7 @@ __all__ = [
     "PenstockError",
     "ProviderStopped",
     "Report",
+    "RowMissing",
     "RunDirectoryError",
     "RunLocked",
     "TemplateError",
@@ -68,9 +76,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return import_module("penstock.version").VERSION
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would take it as leave for any name
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("penstock.version").VERSION
+        if name in _HOMES:
+            return getattr(import_module(_HOMES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

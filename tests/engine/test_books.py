@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ledger.ledger_disk import failing
+from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.engine.books import Books, common
 from penstock.errors import LedgerError
@@ -89,8 +89,9 @@ def test_a_disk_that_fails_while_a_dead_workers_segments_are_made_durable_is_sai
 ) -> None:
     run_dir = run_directory(tmp_path)
     put(run_dir, [answer(0)], worker=3)
+    disk = RecordingDisk(failing("fsync", "0001-0003-0000.arrow"))
     with pytest.raises(LedgerError):
-        books(run_dir, disk=failing("fsync")).untold(3)
+        books(run_dir, disk=disk).untold(3)
 
 
 def test_a_checkpoint_says_where_to_read_on_so_as_to_meet_the_first_row_not_done(

@@ -154,9 +154,9 @@ def test_closing_ends_a_long_search_for_rows_that_are_not_done() -> None:
         nonlocal read
         while True:
             read += 1
-            yield shard(read, 1)
             if read == 1000:
                 made.close()
+            yield shard(read, 1)
 
     made = feeder(endless(), done=RowSet([(0, 10**6)]))
     made._thread = InTheThread()  # type: ignore[assignment]

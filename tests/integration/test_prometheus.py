@@ -40,15 +40,12 @@ def prometheus(folder: Path, scraped_port: int) -> Iterator[str]:
         str(find("prometheus")),
         f"--config.file={config}",
         f"--web.listen-address={address}",
+        f"--storage.tsdb.path={folder}/data",
     ]
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*command, f"--web.listen-address={address}", f"--storage.tsdb.path={folder}/data"],
-            stdout=log,
-            stderr=log,
-        )
+        server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        wait_until_ready(f"http://{address}/-/ready")
+        wait_until_scraping(f"http://{address}")
         yield f"http://{address}"
     finally:
         server.kill()
@@ -61,23 +58,27 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until_ready(url: str) -> None:
+def wait_until_scraping(url: str) -> None:
+    """Prometheus takes some seconds after its start before it looks at its targets."""
     deadline = time.monotonic() + 30.0
-    while True:
-        try:
-            with urlopen(url):
-                return
-        except URLError:
-            assert time.monotonic() < deadline, f"{url} does not answer"
-            time.sleep(0.05)
+    while not answers(url, "up"):
+        assert time.monotonic() < deadline, f"{url} does not answer"
+        time.sleep(0.05)
 
 
-def asked(url: str, query: str) -> float:
-    """What PromQL makes of the newest samples of each series, summed."""
-    newest = f"sum(last_over_time({query}[10m]))"
-    with urlopen(f"{url}/api/v1/query?query={quote(newest)}") as answer:
-        ((_, value),) = [one["value"] for one in json.load(answer)["data"]["result"]]
-    return float(value)
+def answers(url: str, query: str) -> list[float]:
+    """What PromQL makes of a query; nothing where Prometheus is not there."""
+    try:
+        with urlopen(f"{url}/api/v1/query?query={quote(query)}") as answer:
+            return [float(one["value"][1]) for one in json.load(answer)["data"]["result"]]
+    except URLError:
+        return []
+
+
+def asked(url: str, series: str) -> float:
+    """The sum of the newest samples of some series."""
+    (value,) = answers(url, f"sum(last_over_time({series}[10m]))")
+    return value
 
 
 @pytest.mark.requires_prometheus

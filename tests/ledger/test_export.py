@@ -117,6 +117,18 @@ def test_no_dead_letters_leave_no_file_and_remove_an_earlier_one(folder: Path) -
     assert read_lines(folder / "out.jsonl")[3]["generation"] == 1
 
 
+def test_a_result_beyond_the_end_of_the_input_is_an_error_and_nothing_is_written(
+    folder: Path,
+) -> None:
+    run = complete(folder)
+    run.put([answer(11)], epoch=2)
+    with pytest.raises(LedgerError, match="row 11 has a result, but the input ends after 10 rows"):
+        run.export()
+    assert not (folder / "out.jsonl").exists()
+    assert run.export(partial=True).figures.rows == 10
+    assert run.export(limit=10).figures.rows == 10
+
+
 def test_a_second_export_is_the_same_to_the_byte(folder: Path) -> None:
     run = complete(folder)
     run.export("o.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -14,8 +15,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import run_directory
 from penstock.errors import EXIT_INTERNAL, LedgerError, RunLocked
+from penstock.ledger import lock as locking
 from penstock.ledger.disk import Disk
 from penstock.ledger.lock import Crew, RunLock, read_crew, try_lock
 from penstock.ledger.process import Process, is_alive, process
@@ -26,6 +29,7 @@ SLEEPER = [sys.executable, "-S", "-c", "import time; print(flush=True); time.sle
 SUPERVISOR = """
 import subprocess, sys, time
 from pathlib import Path
+from penstock.ledger import lock as locking
 from penstock.ledger.disk import Disk
 from penstock.ledger.lock import RunLock
 from penstock.ledger.run_directory import RunDirectory
@@ -250,3 +254,20 @@ def test_waiting_ends_as_soon_as_the_lock_is_free(
     started = time.monotonic()
     RunLock.acquire(Disk(), run_dir, patience_seconds=0.05).release()
     assert time.monotonic() - started < 2
+
+
+def test_a_lock_that_can_not_be_recorded_is_not_kept(run_dir: RunDirectory) -> None:
+    with pytest.raises(LedgerError, match=r"can't rename .*workers\.json"):
+        RunLock.acquire(RecordingDisk(failing("rename", "workers.json")), run_dir)
+    RunLock.acquire(Disk(), run_dir, patience_seconds=0).release()
+
+
+def test_a_file_system_without_locks_is_told(
+    run_dir: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(fd: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locking.fcntl, "flock", flock)
+    with pytest.raises(LedgerError, match=r"can't lock .*lock: No locks available"):
+        try_lock(run_dir)

@@ -171,3 +171,17 @@ def test_of_a_long_text_the_place_of_the_difference_is_shown() -> None:
 def test_a_key_that_only_one_side_has_is_a_difference() -> None:
     assert compare({"a": 1}, {"b": 2}) == ["a: 1 became null", "b: null became 2"]
     assert compare({"a": None, "c": (1,)}, {"c": [1]}) == []
+
+
+def test_a_run_whose_segments_have_another_schema_is_refused(run_dir: RunDirectory) -> None:
+    run_dir.create(Disk(), manifest(result_schema="0123456789abcdef"))
+    with pytest.raises(
+        RunDirectoryError, match=r"run\.json: the run's segments have other columns"
+    ):
+        run_dir.manifest()
+
+
+def test_the_folders_above_a_new_run_directory_are_durable_too(tmp_path: Path) -> None:
+    disk = RecordingDisk()
+    RunDirectory(tmp_path / "deep" / "er" / "out.run").prepare(disk)
+    assert disk.steps[:3] == ["fsync er", "fsync deep", f"fsync {tmp_path.name}"]

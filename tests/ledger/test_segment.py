@@ -11,7 +11,7 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import RUN, answer, dead
-from penstock.errors import DiskFull
+from penstock.errors import DiskFull, LedgerError
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
@@ -137,7 +137,7 @@ def test_a_failed_fsync_abandons_no_other_segment(tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match=f"can't fsync .*{FIRST}"):
         writer.sync()
     assert f"fsync {SECOND}" in disk.steps
-    assert [path.name for path in tmp_path.glob("*.abandoned")] == ["0001-0001-0000.abandoned"]
+    assert [path.name for path in tmp_path.glob("*.abandoned")] == ["0001-0002-0000.abandoned"]
 
 
 def test_no_space_for_a_batch_leaves_those_before_it_to_be_told(tmp_path: Path) -> None:

@@ -27,16 +27,8 @@ SAMPLES: list[tuple[Event, str]] = [
     ),
     (events.Throttled(answers=40, seconds=10.0), "the provider throttled 40 times in 10 s"),
     (
-        events.Paused(endpoint="http://h/v1", seconds=7.0, cause="retry-after"),
-        "endpoint http://h/v1 pauses 7 s: retry-after",
-    ),
-    (
         events.CheckpointWritten(rows_done=5000, low_water=4000, write_seconds=0.01),
         "checkpoint: 5,000 rows done",
-    ),
-    (
-        events.InputWidened(column="n", from_type="int", to_type="double", row=9),
-        "column 'n' is double from row 9 on, not int; the output's column is double",
     ),
     (
         events.RowQuarantined(row=9, cause="killed by SIGSEGV"),

@@ -64,7 +64,7 @@ def test_nothing_is_said_while_nothing_is_under_way() -> None:
 def test_an_endpoint_that_is_down_goes_before_all_else() -> None:
     down = Endpoint(up=False, down_since_ns=88 * SECOND, cause="connect refused")
     assert said("requests", endpoints={"e": Endpoint(), "f": down}) == (
-        "endpoint down since 12 s: connect refused; probing"
+        "endpoint down for 12 s: connect refused; probing"
     )
 
 

@@ -134,14 +134,6 @@ def test_rows_of_earlier_epochs_count_as_done_and_not_as_speed() -> None:
     assert snapshot.rate_mean == pytest.approx(10.0)
 
 
-def test_cost_is_only_given_where_the_price_is_known() -> None:
-    observer, slab = an_observer()
-    slab.add(C.COST_NANO_USD, 1_500_000_000)
-    assert observer.snapshot(3 * SECOND).cost_usd is None
-    observer.state.price_known = True
-    assert observer.snapshot(3 * SECOND).cost_usd == 1.5
-
-
 def test_latency_is_in_seconds() -> None:
     observer, slab = an_observer()
     for milliseconds in range(1, 1001):

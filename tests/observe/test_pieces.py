@@ -37,11 +37,6 @@ def test_failures_are_listed_most_frequent_first() -> None:
     assert list(pieces.failures(a_snapshot(failed=0, failed_by_class={}))) == []
 
 
-def test_cost_is_shown_only_where_the_price_is_known() -> None:
-    assert "$0.0123" in list(pieces.usage(a_snapshot(cost_usd=0.0123)))
-    assert not any("$" in piece for piece in pieces.usage(a_snapshot()))
-
-
 @given(st.lists(st.text("ab", min_size=1, max_size=30)), st.integers(1, 100))
 def test_flow_keeps_every_piece_in_order_and_within_the_width(parts: list[str], width: int) -> None:
     lines = pieces.flow(parts, width)

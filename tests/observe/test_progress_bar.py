@@ -46,7 +46,7 @@ def test_the_display_fits_the_terminal(width: int) -> None:
 
 @pytest.mark.parametrize("width", range(1, 60))
 def test_no_line_is_ever_wider_than_the_terminal(width: int) -> None:
-    snapshot = a_snapshot(limiting="endpoint down since 12 s: connect refused; probing")
+    snapshot = a_snapshot(limiting="endpoint down for 12 s: connect refused; probing")
     assert all(cell_len(line.plain) <= width for line in bar_lines(snapshot, width))
 
 
@@ -58,7 +58,7 @@ def test_a_bar_is_full_only_where_all_is_done(share: float, expected: str) -> No
 
 
 def test_a_sentence_too_long_for_the_terminal_is_folded_and_not_cut() -> None:
-    snapshot = a_snapshot(limiting="endpoint down since 12 s: connect refused; probing")
+    snapshot = a_snapshot(limiting="endpoint down for 12 s: connect refused; probing")
     text = " ".join(line.plain for line in bar_lines(snapshot, 30))
     assert snapshot.limiting in text
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 
 from observe.samples import a_report, a_snapshot
-from penstock.observe.progress_lines import LinesProgress, due, line
+from penstock.observe.progress_lines import LinesProgress, line
 
 
 def test_a_line_says_all_that_the_bar_says() -> None:
@@ -13,20 +13,6 @@ def test_a_line_says_all_that_the_bar_says() -> None:
         "tokens 45.2k in (3.10k cached) · 12.1k out · p50 420 ms · p99 1.93 s · "
         "limited to 600 requests/min"
     )
-
-
-def test_the_first_snapshot_gets_a_line() -> None:
-    assert due(None, a_snapshot(), 5.0)
-
-
-def test_a_line_comes_every_few_seconds() -> None:
-    assert not due(a_snapshot(), a_snapshot(elapsed_seconds=65.9), 5.0)
-    assert due(a_snapshot(), a_snapshot(elapsed_seconds=66.0), 5.0)
-
-
-def test_a_change_of_state_gets_a_line_at_once() -> None:
-    assert due(a_snapshot(), a_snapshot(phase="draining"), 5.0)
-    assert due(a_snapshot(), a_snapshot(endpoint_up={"http://127.0.0.1:8000/v1": False}), 5.0)
 
 
 def test_updates_between_lines_are_not_written() -> None:

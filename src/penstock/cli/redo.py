@@ -33,14 +33,9 @@ def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
     """Begin the redo, then run it."""
     from penstock.api import show_run
     from penstock.engine.redo import begin
-    from penstock.ledger.rows import RowSet
     from penstock.ledger.run_directory import RunDirectory
 
-    numbers = None
-    if rows is not None:
-        numbers = RowSet()
-        for row in read_rows(Path(rows)):
-            numbers.add(row)
+    numbers = frozenset(read_rows(Path(rows))) if rows is not None else None
     classes = [name.strip() for name in (only or "").split(",") if name.strip()]
     kept = RunDirectory(Path(run_dir)).manifest().job["header"]
     changes = with_headers(with_prompt(given(flags)), kept)

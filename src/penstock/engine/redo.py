@@ -6,7 +6,7 @@ an interrupted redo resumes, too.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def begin(
     run_directory: Path,
     *,
     only: Sequence[str] = (),
-    rows: RowSet | None = None,
+    rows: Container[int] | None = None,
     changes: Mapping[str, Any] | None = None,
 ) -> tuple[Job, Generation]:
     """Begin a redo, or find the one that was interrupted. Returns the run's job and the redo.
@@ -78,7 +78,7 @@ def refuse_incomplete(run_directory: Path) -> None:
         )
 
 
-def choose(account: Account, only: Collection[str], rows: RowSet | None) -> RowSet:
+def choose(account: Account, only: Collection[str], rows: Container[int] | None) -> RowSet:
     """The dead letters to ask again. Raises UsageError where there are none."""
     unknown = [name for name in only if not account.failed.get(name)]
     there = ", ".join(account.failures) or "none at all"

@@ -20,7 +20,7 @@ from typing import Any
 
 import uvloop
 
-from penstock._core import monotonic_ns
+from penstock._core import PAUSED, REQUESTS, monotonic_ns
 from penstock.engine import credentials
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
@@ -295,6 +295,7 @@ class Worker:
         slab.set(C.QUEUED, work.queued)
         slab.set(C.RETRY_WAITING, work.retry_waiting)
         slab.set(C.RECONNECTS, self._transport.counters.reconnects)
+        slab.set(C.SOILED_CONNECTIONS, self._transport.counters.soiled)
         slab.set(C.VOIDED_TICKETS, self._pacer.voided)
 
     def _hold(self) -> Hold | None:
@@ -305,9 +306,9 @@ class Worker:
             return "throttled"
         if self._asker.waiting:
             if self._pacer.blocking < 0:
-                return "throttled" if self._pacer.blocking == -2 else None
+                return "throttled" if self._pacer.blocking == PAUSED else None
             bucket = self._buckets[self._pacer.blocking]
-            return "requests" if bucket.resource == 0 else "tokens"
+            return "requests" if bucket.resource == REQUESTS else "tokens"
         if self._work.retry_waiting and not self._work.startable:
             return "throttled"
         return None

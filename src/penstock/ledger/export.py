@@ -191,7 +191,7 @@ def fill(task: Task, columns: OutputColumns, writer: Output, letters: DeadLetter
 def ranges(task: Task, inputs: InputRows) -> Iterator[Merged]:
     """The results of all rows, or of those that are done, while their input is at hand.
 
-    Raises LedgerError at the first row that is missing.
+    Raises LedgerError at the first row that is missing, and for results beyond the input's end.
     """
     merge = Merge(task.copies)
     start = 0
@@ -202,6 +202,12 @@ def ranges(task: Task, inputs: InputRows) -> Iterator[Merged]:
         yield merged
         start = merged.end
         inputs.drop(start)
+    if task.limit is None and not task.partial and task.copies.end > start:
+        raise LedgerError(
+            f"row {task.copies.end - 1} has a result, but the input ends after {start} rows",
+            "Bring the input back as it was; the results are safe, and `penstock export --partial` "
+            "writes those of the rows that are there.",
+        )
 
 
 def missing(row: int) -> RowMissing:

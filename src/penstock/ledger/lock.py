@@ -54,7 +54,8 @@ class RunLock:
     ) -> RunLock:
         """Take the lock, waiting for or killing what a dead supervisor left. It blocks.
 
-        Raises RunLocked if it is still held then, naming who holds it.
+        Raises RunLocked if it is still held then, naming who holds it, and LedgerError if the disk
+        fails or has no locks.
         """
         fd = wait_for(run_dir, clock() + patience_seconds, clock, sleep)
         if fd is None:
@@ -69,7 +70,11 @@ class RunLock:
         supervisor = process(os.getpid())
         assert supervisor is not None
         lock = cls(disk, run_dir, fd, supervisor)
-        lock.record_workers(())
+        try:
+            lock.record_workers(())
+        except BaseException:
+            lock.release()
+            raise
         return lock
 
     def fileno(self) -> int:
@@ -116,6 +121,9 @@ def try_lock(run_dir: RunDirectory) -> int | None:
             return fd
     except (BlockingIOError, FileNotFoundError):
         pass
+    except OSError as error:
+        os.close(fd)
+        raise failure("lock", run_dir.lock_path, error) from error
     os.close(fd)
     return None
 

@@ -62,8 +62,7 @@ def is_published(run_dir: Path, path: Path) -> bool:
 def read_published(run_dir: Path) -> list[Published]:
     """The files that this run made, oldest first; what can't be read counts as none."""
     try:
-        return msgspec.json.decode(
-            (RunDirectory(run_dir).exports_path).read_bytes(), type=list[Published]
-        )
+        data = RunDirectory(run_dir).exports_path.read_bytes()
+        return msgspec.json.decode(data, type=list[Published])
     except (FileNotFoundError, msgspec.DecodeError):
         return []

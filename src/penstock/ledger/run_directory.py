@@ -98,7 +98,7 @@ class RunDirectory:
                 "Name the run directory of a run, by default OUTPUT.run.",
             ) from None
         except OSError as error:
-            raise RunDirectoryError(f"can't read {self.manifest_path}: {error.strerror}") from error
+            raise unreadable(self.manifest_path, error) from error
         return decode(data, self.manifest_path)
 
     def segment_sizes(self) -> dict[SegmentName, int]:
@@ -134,7 +134,12 @@ def scan(directory: Path) -> list[os.DirEntry[str]]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise RunDirectoryError(f"can't read {directory}: {error.strerror}") from error
+        raise unreadable(directory, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> RunDirectoryError:
+    """The error for a part of a run directory that the system does not let us read."""
+    return RunDirectoryError(f"can't read {path}: {error.strerror}", "Make it readable.")
 
 
 def encode(manifest: Manifest) -> bytes:
@@ -146,7 +151,7 @@ def decode(data: bytes, path: Path) -> Manifest:
     try:
         version = msgspec.json.decode(data, type=dict[str, Any]).get("format_version")
         if version == FORMAT_VERSION:
-            return msgspec.json.decode(data, type=Manifest)
+            return of_our_schema(msgspec.json.decode(data, type=Manifest), path)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RunDirectoryError(
             f"{path} can't be read: {error}", "Restore it, or begin anew with --fresh."
@@ -155,6 +160,17 @@ def decode(data: bytes, path: Path) -> Manifest:
         f"{path} has format version {version}; this Penstock reads version {FORMAT_VERSION}",
         "Use the version of Penstock that made the run, or begin anew with --fresh.",
     )
+
+
+def of_our_schema(manifest: Manifest, path: Path) -> Manifest:
+    """Raises RunDirectoryError if the run's segments have another schema than ours."""
+    # Read on, all of them would look like garbage, and be bought again.
+    if manifest.result_schema != RESULT_SCHEMA_HASH:
+        raise RunDirectoryError(
+            f"{path}: the run's segments have other columns than this Penstock writes",
+            "Use the version of Penstock that made the run, or begin anew with --fresh.",
+        )
+    return manifest
 
 
 def move_aside(disk: Disk, path: Path) -> Path:

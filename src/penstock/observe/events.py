@@ -95,16 +95,6 @@ class Throttled(Event, frozen=True):
         return f"the provider throttled {count(self.answers)} times in {duration(self.seconds)}"
 
 
-class Paused(Event, frozen=True):
-    endpoint: str
-    seconds: float
-    cause: str
-
-    @property
-    def text(self) -> str:
-        return f"endpoint {self.endpoint} pauses {duration(self.seconds)}: {self.cause}"
-
-
 class CheckpointWritten(Event, frozen=True):
     rows_done: int
     low_water: int
@@ -113,21 +103,6 @@ class CheckpointWritten(Event, frozen=True):
     @property
     def text(self) -> str:
         return f"checkpoint: {count(self.rows_done)} rows done"
-
-
-class InputWidened(Event, frozen=True):
-    level: ClassVar[Level] = "warning"
-    column: str
-    from_type: str
-    to_type: str
-    row: int
-
-    @property
-    def text(self) -> str:
-        return (
-            f"column {self.column!r} is {self.to_type} from row {self.row} on, not "
-            f"{self.from_type}; the output's column is {self.to_type}"
-        )
 
 
 class RowQuarantined(Event, frozen=True):

@@ -41,7 +41,7 @@ def limiting(
         if not endpoint.up:
             seconds = max(0, now_ns - endpoint.down_since_ns) / 1e9
             cause = f": {endpoint.cause}" if endpoint.cause else ""
-            return f"endpoint down since {duration(seconds)}{cause}; probing"
+            return f"endpoint down for {duration(seconds)}{cause}; probing"
     pause_ns = max((one.paused_until_ns - now_ns for one in endpoints.values()), default=0)
     if pause_ns > 0:
         return f"throttled by the provider: pausing {duration(pause_ns / 1e9)}"

@@ -37,6 +37,14 @@ REQUEST_BOUNDS: Final = (
 )
 LAG_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+# What connections and tickets went through: a counter's name, its cell, its words.
+MISHAPS: Final = (
+    ("reconnects", C.RECONNECTS, "Requests sent again because a reused connection had ended."),
+    ("soiled_connections", C.SOILED_CONNECTIONS, "Connections closed for bytes nobody asked for."),
+    ("voided_tickets", C.VOIDED_TICKETS, "Tickets that were void when they were to be used."),
+    ("probes", C.PROBES, "Requests that tried whether an endpoint that is down is back."),
+)
+
 
 class Labels(msgspec.Struct, frozen=True):
     """What doesn't change while a run goes."""
@@ -62,7 +70,7 @@ class RunCollector(Collector):
         yield from about(snapshot, self._labels)
         yield from records(snapshot)
         yield from requests(snapshot, totals, self._labels)
-        yield from usage(snapshot, totals)
+        yield from usage(totals)
         yield from limits(snapshot)
         yield from health(snapshot, totals)
 
@@ -127,10 +135,8 @@ def requests(snapshot: Snapshot, totals: Totals, labels: Labels) -> Iterator[Met
     yield gauge("requests_in_flight", "Requests under way.", snapshot.in_flight)
 
 
-def usage(snapshot: Snapshot, totals: Totals) -> Iterator[Metric]:
+def usage(totals: Totals) -> Iterator[Metric]:
     yield counter("tokens", "Tokens used; the types are disjoint.", "type", totals.tokens())
-    if snapshot.cost_usd is not None:
-        yield single_counter("cost_usd", "What the requests cost.", snapshot.cost_usd)
 
 
 def limits(snapshot: Snapshot) -> Iterator[Metric]:
@@ -151,6 +157,8 @@ def health(snapshot: Snapshot, totals: Totals) -> Iterator[Metric]:
     )
     restarts = snapshot.worker_restarts
     yield single_counter("worker_restarts", "Workers that died and were replaced.", restarts)
+    for name, cell, help_text in MISHAPS:
+        yield single_counter(name, help_text, totals[cell])
     up = {name: int(is_up) for name, is_up in snapshot.endpoint_up.items()}
     yield gauges("endpoint_up", "Whether an endpoint answers.", "endpoint", up)
 

@@ -97,7 +97,6 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
         retries=totals.retries(),
         throttles=totals[C.THROTTLES],
         tokens=totals.tokens(),
-        cost_usd=totals[C.COST_NANO_USD] / 1e9 if state.price_known else None,
         elapsed_seconds=(now_ns - state.started_ns) / 1e9,
         rate_now=record_rate(recent),
         rate_mean=rate_mean,

@@ -6,7 +6,7 @@ from typing import Any, TextIO
 
 import msgspec
 
-from penstock.observe.progress_lines import due
+from penstock.observe.cadence import Cadence
 from penstock.observe.report import Report
 from penstock.observe.snapshot import Snapshot
 
@@ -18,12 +18,10 @@ class JsonProgress:
 
     def __init__(self, stream: TextIO, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._stream = stream
-        self._interval_seconds = interval_seconds
-        self._last: Snapshot | None = None
+        self._cadence = Cadence(interval_seconds)
 
     def update(self, snapshot: Snapshot) -> None:
-        if due(self._last, snapshot, self._interval_seconds):
-            self._last = snapshot
+        if self._cadence.passes(snapshot):
             self._write("progress", msgspec.to_builtins(snapshot))
 
     def note(self, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
+from penstock.observe.cadence import Cadence
 from penstock.observe.pieces import SEPARATOR, done_words, eta_words, failures, traffic, usage
 from penstock.observe.report import Report
 from penstock.observe.snapshot import Snapshot
@@ -18,12 +19,10 @@ class LinesProgress:
 
     def __init__(self, stream: TextIO, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._stream = stream
-        self._interval_seconds = interval_seconds
-        self._last: Snapshot | None = None
+        self._cadence = Cadence(interval_seconds)
 
     def update(self, snapshot: Snapshot) -> None:
-        if due(self._last, snapshot, self._interval_seconds):
-            self._last = snapshot
+        if self._cadence.passes(snapshot):
             self._write(line(snapshot))
 
     def note(self, text: str) -> None:
@@ -36,13 +35,6 @@ class LinesProgress:
     def _write(self, text: str) -> None:
         self._stream.write(text + "\n")
         self._stream.flush()
-
-
-def due(last: Snapshot | None, snapshot: Snapshot, interval_seconds: float) -> bool:
-    """Whether a snapshot is worth a line: the first, a change of state, or time has passed."""
-    if last is None or snapshot.phase != last.phase or snapshot.endpoint_up != last.endpoint_up:
-        return True
-    return snapshot.elapsed_seconds - last.elapsed_seconds >= interval_seconds
 
 
 def line(snapshot: Snapshot) -> str:

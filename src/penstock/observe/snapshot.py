@@ -36,7 +36,6 @@ class Snapshot(msgspec.Struct, kw_only=True):
     retries: int = 0
     throttles: int = 0
     tokens: dict[str, int] = {}  # by type: disjoint, so that they add up
-    cost_usd: float | None = None  # None where the price is not known
     elapsed_seconds: float = 0.0
     rate_now: float = 0.0  # records per second, over the last seconds
     rate_mean: float = 0.0

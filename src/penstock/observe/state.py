@@ -55,7 +55,6 @@ class RunState(msgspec.Struct, kw_only=True):
     resumed_failed: int = 0
     limits: tuple[Limit, ...] = ()
     endpoints: dict[str, Endpoint] = {}
-    price_known: bool = False
     workers: int = 0
     worker_restarts: int = 0
     last_checkpoint_at: float | None = None

@@ -1,0 +1,89 @@
+"""A run that is made to be limited by one thing names that thing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from conftest import Simulate
+from integration.conftest import MakePlace
+
+QUICK = {"ttft_seconds": 0.01}
+SLOW = {"ttft_seconds": 0.1, "ttft_spread": 0.1}
+HEAVY = "{% for n in range(30000) %}{% endfor %}{{ text }}"
+
+SLOW_DISK = """
+import sys
+if "penstock.engine.worker" in sys.orig_argv:
+    import time
+    from penstock.engine import committer
+    from penstock.ledger.segment import SegmentWriter
+    write = SegmentWriter.write
+    def write_slowly(self, *what):
+        time.sleep(0.3)
+        return write(self, *what)
+    SegmentWriter.write = write_slowly
+    committer.BATCH_RESULTS, committer.MOST_UNWRITTEN = 8, 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("reason", "rows", "provider", "options", "words"),
+    [
+        ("requests", 200, QUICK, {"rps": 100}, "requests/s"),
+        ("tokens", 400, QUICK, {"tpm": 600_000}, "tokens/min"),
+        ("concurrency", 200, SLOW, {"max_concurrency": 8}, "concurrency 8"),
+        ("throttled", 120, {**QUICK, "rps": 40}, {}, "throttled"),
+        ("cpu", 400, QUICK, {"prompt": HEAVY}, "CPU"),
+        ("disk", 400, QUICK, {}, "disk"),
+    ],
+)
+def test_what_limits_a_run_has_the_largest_share_of_its_slots_time(
+    place: MakePlace,
+    simulate: Simulate,
+    reason: str,
+    rows: int,
+    provider: dict[str, Any],
+    options: dict[str, Any],
+    words: str,
+) -> None:
+    run = place(rows)
+    if reason == "disk":
+        run.patched(SLOW_DISK)
+    ended = run.run(simulate(**provider).base_url, **options)
+    assert ended.code == 0, ended.stderr
+    shares = ended.summary["bottleneck"]
+    assert max(shares, key=shares.__getitem__) == reason, shares
+    assert sum(shares.values()) <= 1.0 + 1e-9
+    assert words in ended.summary["limited_by"]
+
+
+def test_a_run_that_waits_for_its_input_says_so(place: MakePlace, simulate: Simulate) -> None:
+    """Standard input comes in blocks of 256 KiB; each is answered long before the next is there."""
+    run, provider = place(0), simulate(**QUICK)
+    block = b"".join(
+        json.dumps({"text": f"text {n}", "more": "x" * 4000}).encode() + b"\n" for n in range(100)
+    )
+    reading, writing = os.pipe()
+    command = run.command(provider.base_url, inputs=["-"])
+    process = subprocess.Popen(
+        command, env=run.environment, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        for n in range(4):
+            pipe.write(block)
+            pipe.flush()
+            while provider.stats()["answered_bodies"] < min(100, 60 * n):
+                assert process.poll() is None
+                time.sleep(0.05)
+            time.sleep(0.7)  # this is the slowness of the input
+    said, words = process.communicate()
+    assert process.returncode == 0, words
+    shares = json.loads(said)["bottleneck"]
+    assert max(shares, key=shares.__getitem__) == "input", shares
