@@ -4,7 +4,7 @@ PENSTOCK_SANITIZE=1 builds it with the address and undefined-behaviour sanitizer
 """
 
 import os
-from glob import glob
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -18,7 +18,7 @@ core = Extension(
     "penstock._core",
     ["src/_core.pyx"],
     include_dirs=["src"],
-    depends=["src/_atomics.h", *sorted(glob("src/*.pxi"))],
+    depends=["src/_atomics.h", *sorted(map(str, Path("src").glob("*.pxi")))],
     extra_compile_args=flags + (checks if sanitize else ["-O3"]),
     extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
 )

@@ -2,12 +2,12 @@
 
     python benches/engine.py [--records 40000] [--pairs 3] [--save benches/results]
 
-nginx answers a chat completion of 0.5 KB from memory, so that all that is measured is Penstock: input read,
-both kinds of buckets active (far above what is sent), requests rendered and sent, answers judged, results
-written, verified and synced, checkpoint. The CPU is user + system time of the supervisor and its workers.
-What does not grow with the records (starting processes) is taken out as the difference of two run lengths;
-what the export took is measured by running the complete job again, which only exports, and taken out too.
-With two cores or more nginx has one of its own.
+nginx answers a chat completion of 0.5 KB from memory, so that all that is measured is Penstock:
+input read, both kinds of buckets active (far above what is sent), requests rendered and sent,
+answers judged, results written, verified and synced, checkpoint. The CPU is user + system time of
+the supervisor and its workers. What does not grow with the records (starting processes) is taken
+out as the difference of two run lengths; what the export took is measured by running the complete
+job again, which only exports, and taken out too. With two cores or more nginx has one of its own.
 """
 
 from __future__ import annotations
@@ -157,9 +157,7 @@ def main() -> None:
         "python": platform.python_version(),
         "records": [short, long],
         "pairs": figures,
-        "median": {
-            key: statistics.median(one[key] for one in figures) for key in figures[0]
-        },
+        "median": {key: statistics.median(one[key] for one in figures) for key in figures[0]},
     }
     print(json.dumps(result["median"]))
     if options.save:

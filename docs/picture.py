@@ -1,4 +1,4 @@
-"""Draws docs/progress.svg, the README's picture, from the figures of a real run's middle and end."""
+"""Draws docs/progress.svg, the README's picture, from the figures of a run in its middle."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ SNAPSHOT = Snapshot(
 def main() -> None:
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     console.print(COMMAND, highlight=False, markup=False)
-    console.print("output: the input's columns are channel text, product text, text text", highlight=False)
+    console.print(
+        "output: the input's columns are channel text, product text, text text", highlight=False
+    )
     console.print(Bar(SNAPSHOT))
     svg = console.export_svg(title="penstock run", clear=False)
     Path(__file__).with_name("progress.svg").write_text(svg)

@@ -1,4 +1,5 @@
-"""Makes `tickets.jsonl`: 1,000 support tickets of a shop that doesn't exist, the same ones each time.
+"""Makes `tickets.jsonl`: 1,000 support tickets of a shop that doesn't exist, the same ones each
+time.
 
 They are made, not collected: no person wrote them, and every line says so (`"made": true`).
 """
@@ -12,7 +13,15 @@ from pathlib import Path
 SEED = 20240501
 COUNT = 1000
 
-PRODUCTS = ("kettle", "desk lamp", "backpack", "headphones", "bicycle pump", "rain jacket", "router")
+PRODUCTS = (
+    "kettle",
+    "desk lamp",
+    "backpack",
+    "headphones",
+    "bicycle pump",
+    "rain jacket",
+    "router",
+)
 CHANNELS = ("mail", "chat", "phone note")
 OPENINGS = (
     "Hello,",

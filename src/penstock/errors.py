@@ -1,4 +1,4 @@
-"""Every error that Penstock raises, in one tree, and the exit code that each ends with."""
+"""Every error that a user can meet, in one tree, and the exit code that each ends with."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_processes_that_hammer_one_endpoint_keep_its_promise(
     # A collision needs two processes within some 20 ns; a machine too busy to run two of them at
     # once is given more rounds.
     for _ in range(10):
-        for process in [shared.start(SECONDS, horizon_ns) for _ in range(3)]:
+        for process in [shared.start(0.6, horizon_ns) for _ in range(3)]:
             merged += times_sent(process)
         if shared.limiter.collisions() > 0:
             break

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, get_args
 
 import msgspec
 import pytest
-from multidict import CIMultiDict, CIMultiDictProxy
 
 from engine.limiters import limiter, slab
+from engine.transports import FakeTransport, Served, chat, error, response
 from engine.virtual_time import Clock, VirtualLoop
 from penstock._core import Limiter
 from penstock.engine.asker import GATE, Asker
@@ -22,38 +22,11 @@ from penstock.observe.slab_layout import C, H, request_cell
 from penstock.providers.openai import OpenAI
 from penstock.providers.provider import Request as Ask
 from penstock.transport.failure import Failure, Kind
-from penstock.transport.transport import Counters, Ready, Request, Response
+from penstock.transport.transport import Response
 
 CANARY = "sk-canary/0123456789+abc"
 ASK = Ask("/chat/completions", b"x" * 400, "hash", 100, 50)
 TOOK_SECONDS = 0.25
-
-Served = Callable[[Request], Response | Failure]
-
-
-class FakeTransport:
-    """Answers what `serve` says, some time after the request was sent."""
-
-    def __init__(self, loop: VirtualLoop, serve: Served) -> None:
-        self.counters = Counters()
-        self.requests: list[Request] = []
-        self.seconds = TOOK_SECONDS
-        self._loop = loop
-        self._serve = serve
-
-    async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
-        self.requests.append(request)
-        came = self._serve(request)
-        if isinstance(came, Failure) and not came.sent_ns:
-            return came
-        if ready is not None:
-            await ready()
-        sent_ns = self._loop.now_ns
-        await asyncio.sleep(self.seconds)
-        return msgspec.structs.replace(came, sent_ns=sent_ns, done_ns=self._loop.now_ns)
-
-    async def close(self) -> None:
-        pass
 
 
 class Settling:
@@ -79,7 +52,7 @@ class Scene:
         self.slab = slab()
         self.limiter = Settling(limiter(**limits))
         self.pacer = Pacer(self.limiter)  # type: ignore[arg-type]
-        self.transport = FakeTransport(loop, serve)
+        self.transport = FakeTransport(serve, TOOK_SECONDS)
         provider = OpenAI(Job(model="m", prompt="{{ text }}", base_url="http://api.example/v1/"))
         self.asker = Asker(
             provider,
@@ -90,25 +63,6 @@ class Scene:
             "http://api.example/v1/",
         )
         self.asker.use_headers({"Authorization": f"Bearer {CANARY}"}, Redactor([CANARY]))
-
-
-def response(
-    status: int = 200, body: bytes | Mapping[str, Any] = b"", headers: Mapping[str, str] = {}
-) -> Response:
-    data = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    return Response(status, CIMultiDictProxy(CIMultiDict(headers)), data, 0, 0)
-
-
-def chat(text: str = "hi", **usage: int) -> Response:
-    message = {"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    return response(200, {"model": "m-1", "choices": [message], "usage": usage or None})
-
-
-def error(
-    status: int, code: str | None = None, type: str | None = None, **headers: str
-) -> Response:
-    body = {"error": {"message": "it says why", "code": code, "type": type}}
-    return response(status, body, {k.replace("_", "-"): v for k, v in headers.items()})
 
 
 def ask(clock: Clock, came: Response | Failure, **limits: Any) -> tuple[Attempt, Scene]:

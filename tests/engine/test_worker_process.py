@@ -80,7 +80,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
                     await main(seen)
             finally:
                 seen.worker.kill()
-                seen.worker.wait()
+                seen.worker.end()
                 seen.worker.close()
                 os.close(region)
 
@@ -95,7 +95,7 @@ def test_messages_of_a_worker_arrive_and_its_end_is_noticed_after_them(play: Pla
     async def main(seen: Seen) -> None:
         await seen.lost.wait()
         assert seen.came == [Hello(seen.worker.pid), Want(5), Goodbye()]
-        assert seen.worker.wait() == 0
+        assert seen.worker.end() == 0
 
     play(body, main)
 
@@ -133,7 +133,7 @@ def test_how_it_died_is_told_and_killing_the_dead_changes_nothing(
     async def main(seen: Seen) -> None:
         await seen.lost.wait()
         seen.worker.kill()
-        assert seen.worker.wait() == -number
+        assert seen.worker.end() == -number
         seen.worker.kill()
         seen.worker.send(Drain(0.0))
 
@@ -145,9 +145,30 @@ def test_a_worker_that_does_not_end_by_itself_is_killed(play: Play) -> None:
         await seen.until(1)
         seen.worker.kill()
         await seen.lost.wait()
-        assert seen.worker.wait() == -signal.SIGKILL
+        assert seen.worker.end() == -signal.SIGKILL
 
     play("send(type='Hello', pid=1); time.sleep(60)", main)
+
+
+def test_a_worker_that_hangs_after_its_socket_ended_is_killed_when_it_is_reaped(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_process, "LAST_WORDS_SECONDS", 0.05)
+
+    async def main(seen: Seen) -> None:
+        await seen.lost.wait()
+        assert seen.worker.end() == -signal.SIGKILL
+
+    play("ours.close(); time.sleep(60)", main)
+
+
+def test_a_traceback_that_comes_after_the_sockets_end_is_not_lost(play: Play) -> None:
+    async def main(seen: Seen) -> None:
+        await seen.lost.wait()
+        assert seen.worker.end() == 1
+        assert seen.worker.last_words() == "too late"
+
+    play("ours.close(); time.sleep(0.1); raise SystemExit('too late')", main)
 
 
 def test_its_last_words_are_the_end_of_what_it_wrote(play: Play) -> None:
@@ -155,7 +176,7 @@ def test_its_last_words_are_the_end_of_what_it_wrote(play: Play) -> None:
 
     async def main(seen: Seen) -> None:
         await seen.lost.wait()
-        assert seen.worker.wait() == 1
+        assert seen.worker.end() == 1
         words = seen.worker.last_words()
         assert words.endswith("it was the disk")
         assert len(words) <= STDERR_TAIL_BYTES

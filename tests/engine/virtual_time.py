@@ -60,7 +60,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, executor: Any, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
         """As an executor with one thread would: one after the other; with None, side by side."""
-        self.submitted[func.__name__] += 1
+        self.submitted[name_of(func)] += 1
         before = self._last.get(id(executor)) if executor is not None else None
         future = asyncio.ensure_future(self._work(before, func, *args), loop=self)
         self._last[id(executor)] = future
@@ -71,7 +71,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     ) -> T:
         if before is not None and not before.done():
             await asyncio.wait([before])
-        await asyncio.sleep(self.seconds.get(func.__name__, 0.0))
+        await asyncio.sleep(self.seconds.get(name_of(func), 0.0))
         return func(*args)
 
 
@@ -95,3 +95,8 @@ class Clock:
             result = runner.run(main(loop))
         assert not complaints, complaints
         return result
+
+
+def name_of(func: Callable[..., Any]) -> str:
+    """A function's name; that of asyncio.to_thread's partial is empty."""
+    return getattr(func, "__name__", "")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from typing import Any
@@ -25,7 +24,7 @@ if "penstock.engine.worker" in sys.orig_argv:
     from penstock.ledger.segment import SegmentWriter
     write = SegmentWriter.write
     def write_slowly(self, *what):
-        time.sleep(0.3)
+        time.sleep(0.15)
         return write(self, *what)
     SegmentWriter.write = write_slowly
     committer.BATCH_RESULTS, committer.MOST_UNWRITTEN = 8, 2
@@ -40,7 +39,7 @@ if "penstock.engine.worker" in sys.orig_argv:
         ("concurrency", 200, SLOW, {"max_concurrency": 8}, "concurrency 8"),
         ("throttled", 120, {**QUICK, "rps": 40}, {}, "throttled"),
         ("cpu", 400, QUICK, {"prompt": HEAVY}, "CPU"),
-        ("disk", 400, QUICK, {}, "disk"),
+        ("disk", 200, QUICK, {}, "disk"),
     ],
 )
 def test_what_limits_a_run_has_the_largest_share_of_its_slots_time(
@@ -64,26 +63,28 @@ def test_what_limits_a_run_has_the_largest_share_of_its_slots_time(
 
 
 def test_a_run_that_waits_for_its_input_says_so(place: MakePlace, simulate: Simulate) -> None:
-    """Standard input comes in blocks of 256 KiB; each is answered long before the next is there."""
+    """Standard input in bursts, each of which is answered long before the next is there."""
     run, provider = place(0), simulate(**QUICK)
-    block = b"".join(
-        json.dumps({"text": f"text {n}", "more": "x" * 4000}).encode() + b"\n" for n in range(100)
-    )
-    reading, writing = os.pipe()
-    command = run.command(provider.base_url, inputs=["-"])
+    rows = [{"text": f"text {n}", "more": "x" * 4000} for n in range(800)]
+    bursts = [rows[start : start + 200] for start in range(0, 800, 200)]
+    command = run.command(provider.base_url, inputs=["-"], max_concurrency=16)
     process = subprocess.Popen(
-        command, env=run.environment, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        env=run.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    os.close(reading)
-    with os.fdopen(writing, "wb") as pipe:
-        for n in range(4):
-            pipe.write(block)
-            pipe.flush()
-            while provider.stats()["answered_bodies"] < min(100, 60 * n):
+    with process:
+        assert process.stdin is not None and process.stdout is not None
+        for burst in bursts:
+            process.stdin.write(b"".join(json.dumps(row).encode() + b"\n" for row in burst))
+            process.stdin.flush()
+            while not provider.stats()["answered_bodies"]:
                 assert process.poll() is None
                 time.sleep(0.05)
             time.sleep(0.7)  # this is the slowness of the input
-    said, words = process.communicate()
-    assert process.returncode == 0, words
-    shares = json.loads(said)["bottleneck"]
+        process.stdin.close()
+        shares = json.loads(process.stdout.read())["bottleneck"]
+    assert process.returncode == 0
     assert max(shares, key=shares.__getitem__) == "input", shares

@@ -11,6 +11,13 @@ from penstock.ledger.disk import Disk, failure
 Wrong = Callable[[str, Path], int | None]  # (what it is about to do, to which file) -> errno
 
 
+class QuickDisk(Disk):
+    """A disk for tests in which nothing crashes."""
+
+    def fsync(self, fd: int) -> None:
+        pass
+
+
 class RecordingDisk(Disk):
     """A disk whose changes are in `steps`, as `verb name`; `wrong` says which of them fail."""
 

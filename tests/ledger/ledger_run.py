@@ -12,9 +12,9 @@ from ledger.ledger_rows import RUN, put, run_directory
 from penstock.job import Job, identity
 from penstock.ledger.disk import Disk
 from penstock.ledger.export import ExportReport, export
+from penstock.ledger.manifest import Manifest, public_job
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.output_columns import output_columns
-from penstock.ledger.run_directory import Manifest, public_job
 from penstock.record import Result
 from penstock.sources.inputs import Inputs
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ledger.ledger_disk import RecordingDisk, dying_at, failing
+from ledger.ledger_disk import QuickDisk, RecordingDisk, dying_at, failing
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.errors import LedgerError
 from penstock.ledger.account import Account
@@ -150,11 +150,13 @@ def history(workers: list[Worker], redo_from: int, has_checkpoint: bool) -> Iter
             row for worker in workers[redo_from:] for part in worker.batches for row, _ in part
         ]
         if redone:
-            begin_redo(Disk(), run_dir, RUN, RowSet((row, row + 1) for row in redone), {}, "")
+            begin_redo(QuickDisk(), run_dir, RUN, RowSet((row, row + 1) for row in redone), {}, "")
         for epoch, worker in enumerate(workers, 1):
             generation = int(epoch > redo_from)
             batches = [[result_of(*row, generation) for row in part] for part in worker.batches]
-            told = put(run_dir, *batches, epoch=epoch, close=worker.ending == "closed")
+            told = put(
+                run_dir, *batches, epoch=epoch, close=worker.ending == "closed", disk=QuickDisk()
+            )
             count(account, run_dir, told[: worker.checkpointed])
             if worker.ending == "cut" and worker.checkpointed < len(told):
                 os.truncate(run_dir.segments / told[0].segment, told[-1].end_bytes - 50)
@@ -162,7 +164,7 @@ def history(workers: list[Worker], redo_from: int, has_checkpoint: bool) -> Iter
             made = account.checkpoint(
                 run_id=RUN, epoch=1, generation=0, written_at=0.0, cursor=CURSOR
             )
-            write_checkpoint(Disk(), run_dir, made)
+            write_checkpoint(QuickDisk(), run_dir, made)
         yield run_dir
 
 
@@ -175,11 +177,12 @@ def test_any_history_is_recovered_to_its_true_figures_again_and_again(
         truth = true_figures(run_dir)
         looked = survey(run_dir, RUN)
         assert figures(looked) == truth
-        found = recover(Disk(), run_dir, RUN)
+        found = recover(QuickDisk(), run_dir, RUN)
         assert figures(found) == truth
         assert found.torn == looked.torn
-        assert recover(Disk(), run_dir, RUN).torn == []
-        assert figures(recover(Disk(), run_dir, RUN)) == truth == true_figures(run_dir)
+        again = recover(QuickDisk(), run_dir, RUN)
+        assert again.torn == []
+        assert figures(again) == truth == true_figures(run_dir)
 
 
 def test_wherever_recovery_is_cut_off_the_next_one_finds_the_same(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ledger.ledger_rows import answer, dead
-from penstock.ledger.run_directory import FORMAT_VERSION
+from penstock.ledger.manifest import FORMAT_VERSION
 from penstock.ledger.schema import (
     RESULT_SCHEMA,
     RESULT_SCHEMA_HASH,

@@ -29,6 +29,7 @@ def batch(**columns: pa.Array) -> pa.RecordBatch:
         (pa.array([Decimal("1.50")]), Decimal("1.50")),
         (pa.array([NAIVE], pa.timestamp("us")), NAIVE),
         (pa.array([1_000_000_001], pa.timestamp("ns")), datetime.datetime(1970, 1, 1, 0, 0, 1)),
+        (pa.array([[1_001]], pa.list_(pa.duration("ns"))), [datetime.timedelta(microseconds=1)]),
         (pa.array([1_001], pa.duration("ns")), datetime.timedelta(microseconds=1)),
         (pa.array([1_001], pa.time64("ns")), datetime.time(microsecond=1)),
         (pa.array([NAIVE.date()]), NAIVE.date()),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.sources.jsonl import fields_of, id_of, records
+from penstock.sources.jsonl import fields_of, records
 
 json_values = st.recursive(
     st.none()
@@ -88,25 +88,6 @@ def test_integers_are_exact_at_any_size() -> None:
 def test_a_carriage_return_before_the_newline_is_no_part_of_the_row() -> None:
     (record,) = records(b'{"a": 1}\r\n\r\n', 0, "f", 1, None, None)
     assert record.fields == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    ("fields", "column", "expected"),
-    [
-        ({"id": "a", "custom_id": "b"}, None, "a"),
-        ({"custom_id": "b"}, None, "b"),
-        ({"id": 7}, None, "7"),
-        ({"id": [1, "x"]}, None, '[1,"x"]'),
-        ({"id": None}, None, None),
-        ({"name": "c", "id": "a"}, "name", "c"),
-        ({"id": "a"}, "name", None),
-        ({}, None, None),
-    ],
-)
-def test_an_id_is_text_of_the_named_column_or_of_the_usual_ones(
-    fields: dict[str, Any], column: str | None, expected: str | None
-) -> None:
-    assert id_of(fields, column) == expected
 
 
 def test_only_wanted_rows_are_decoded() -> None:

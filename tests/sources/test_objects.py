@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from penstock.errors import InputError
+from penstock.errors import InputError, LedgerError
 from penstock.sources.inputs import Inputs
 from penstock.sources.objects import TABLE_NAME, ObjectLines, spooled
 from penstock.sources.record import records_of
@@ -106,3 +106,9 @@ def test_a_stream_of_dicts_is_no_terminal_and_no_file() -> None:
     assert not stream.isatty()
     with pytest.raises(io.UnsupportedOperation):
         stream.fileno()
+
+
+def test_a_table_that_can_not_be_kept_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "table.tmp").mkdir()
+    with pytest.raises(LedgerError, match=r"can't keep .*table\.arrow: Is a directory"):
+        spooled(pa.table({"a": [1]}), tmp_path)

@@ -17,7 +17,8 @@ from penstock.ledger.choice import Copy, choose
 from penstock.ledger.copies import Copies
 from penstock.ledger.export import open_inputs
 from penstock.ledger.generation import read_generations
-from penstock.ledger.run_directory import Manifest, RunDirectory
+from penstock.ledger.manifest import Manifest
+from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.segment_reader import VerifiedBatch
 from penstock.providers.provider import UnrenderableRecord, provider_for
 from penstock.record import SUCCEEDED, Record

@@ -21,11 +21,12 @@ from penstock.ledger.checkpoint import read_checkpoint
 from penstock.ledger.epoch import recorded_epoch
 from penstock.ledger.generation import Generation, unfinished
 from penstock.ledger.lock import read_crew
+from penstock.ledger.manifest import Manifest
 from penstock.ledger.process import is_alive
 from penstock.ledger.published import is_published
 from penstock.ledger.recovery import Recovered, survey
 from penstock.ledger.rows import RowSet
-from penstock.ledger.run_directory import Manifest, RunDirectory
+from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.summary import read_summary
 from penstock.observe.report import Report
 from penstock.sources.inputs import Inputs

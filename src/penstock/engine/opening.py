@@ -30,18 +30,13 @@ from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
 from penstock.ledger.lock import RunLock
+from penstock.ledger.manifest import Manifest, check_identity, public_job
 from penstock.ledger.mounts import check_mount
 from penstock.ledger.output_check import check_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
 from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
-from penstock.ledger.run_directory import (
-    Manifest,
-    RunDirectory,
-    check_identity,
-    move_aside,
-    public_job,
-)
+from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
 from penstock.record import Record

@@ -19,9 +19,10 @@ from penstock.ledger.account import Account
 from penstock.ledger.disk import Disk
 from penstock.ledger.generation import Generation, begin_redo, unfinished
 from penstock.ledger.lock import RunLock
+from penstock.ledger.manifest import Manifest, public_job
 from penstock.ledger.recovery import recover
 from penstock.ledger.rows import RowSet
-from penstock.ledger.run_directory import Manifest, RunDirectory, public_job
+from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.summary import read_summary
 
 COMPLETE = (0, 3)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from penstock._core import monotonic_ns
 from penstock.job import Job
@@ -15,6 +14,7 @@ from penstock.observe.linger import linger_seconds
 from penstock.observe.metrics import Labels, RunCollector, exposition
 from penstock.observe.observer import Observer
 from penstock.observe.progress import Progress
+from penstock.version import VERSION
 
 UPDATE_SECONDS = 0.25
 
@@ -55,7 +55,7 @@ async def serve_metrics(
     listener, said = listen(job.metrics_host, job.metrics_port)
     if said:
         note(said)
-    labels = Labels(version("penstock"), job.provider, job.model or "")
+    labels = Labels(VERSION, job.provider, job.model or "")
     collector = RunCollector(
         lambda: (observer.snapshot(monotonic_ns()), observer.tally.totals()), labels
     )

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
+from penstock.sources.microseconds import in_microseconds
+
 
 def json_values(column: pa.Array) -> list[Any]:
     """Cells as Python values that msgspec encodes to JSON: times are RFC 3339, bytes base64."""
@@ -58,24 +60,3 @@ def times(column: pa.Array) -> pa.Array:
     """Timestamps as RFC 3339 text; without the Z where they have no zone."""
     # Arrow writes 2026-03-01 12:00:00Z; strftime would take ten times as long.
     return pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1)
-
-
-def in_microseconds(column: pa.Array) -> pa.Array:
-    """Nanoseconds as microseconds, however deep: Python's times hold no more."""
-    kind = microsecond_type(column.type)
-    return column if kind == column.type else column.cast(kind, safe=False)
-
-
-def microsecond_type(kind: pa.DataType) -> pa.DataType:
-    """`kind` with nanoseconds replaced by microseconds."""
-    if kinds.is_timestamp(kind) and kind.unit == "ns":
-        return pa.timestamp("us", kind.tz)
-    if kinds.is_time64(kind) and kind.unit == "ns":
-        return pa.time64("us")
-    if kinds.is_duration(kind) and kind.unit == "ns":
-        return pa.duration("us")
-    if kinds.is_struct(kind):
-        return pa.struct([field.with_type(microsecond_type(field.type)) for field in kind])
-    if kinds.is_list(kind):
-        return pa.list_(kind.value_field.with_type(microsecond_type(kind.value_type)))
-    return kind

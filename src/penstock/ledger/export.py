@@ -25,12 +25,13 @@ from penstock.ledger.disk import Disk
 from penstock.ledger.figures import Figures
 from penstock.ledger.formats import Output, output_for
 from penstock.ledger.input_rows import InputRows, as_frozen
+from penstock.ledger.manifest import Manifest
 from penstock.ledger.merge import Merge, Merged, single_batch
 from penstock.ledger.output_check import check_output, failed_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
 from penstock.ledger.output_file import OutputFile
 from penstock.ledger.published import fingerprint, remember
-from penstock.ledger.run_directory import Manifest, RunDirectory
+from penstock.ledger.run_directory import RunDirectory
 from penstock.sources.columns import Misfit
 from penstock.sources.inputs import Inputs
 from penstock.sources.schema import InputSchema

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from penstock.record import BatchLine, Record
+from penstock.sources.decoded import wanted_lines
 from penstock.sources.jsonl import fields_of, lines_of
 
 URLS: Final = ("/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/embeddings")
@@ -68,10 +69,8 @@ def records(
     wanted: Container[int] | None,
 ) -> Iterator[Record]:
     """The records of a payload of batch lines; their id is `custom_id`, whatever `id_column` is."""
-    for row, (line_number, line) in enumerate(lines_of(payload, first_line), first_row):
-        if wanted is not None and row not in wanted:
-            continue
-        where = f"{file}:{line_number}"
+    lines = wanted_lines(lines_of(payload, first_line), first_row, file, wanted)
+    for row, where, line in lines:
         found = batch_line_of(line)
         if isinstance(found, str):
             yield Record(row, where, problem=found, size_bytes=len(line))

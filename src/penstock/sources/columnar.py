@@ -13,14 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.record import Record
-from penstock.sources.jsonl import id_of
+from penstock.sources.decoded import Fields, record_of
+from penstock.sources.microseconds import in_microseconds
 from penstock.sources.table import batch_of_stream
-
-_COARSER = {
-    "timestamp": lambda kind: pa.timestamp("us", kind.tz),
-    "duration": lambda kind: pa.duration("us"),
-    "time64": lambda kind: pa.time64("us"),
-}
 
 
 def records(
@@ -39,13 +34,10 @@ def records(
         if wanted is not None and row not in wanted:
             continue
         where = f"{file} row {first_line + index}"
-        if isinstance(fields, str):
-            yield Record(row, where, problem=fields, size_bytes=size)
-        else:
-            yield Record(row, where, id_of(fields, id_column), fields, size_bytes=size)
+        yield record_of(row, where, fields, size, id_column)
 
 
-def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
+def rows_of(batch: pa.RecordBatch) -> Iterator[Fields]:
     """Each row's columns, or what is wrong with it."""
     names = batch.schema.names
     try:
@@ -65,13 +57,9 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | str]:
 
 def values_of(column: pa.Array) -> list[Any]:
     """A column's values in Python. Raises ValueError or OverflowError where one can't be."""
-    kind = column.type
-    if pa.types.is_map(kind):
-        return [None if value is None else dict(value) for value in column.to_pylist()]
-    name = str(kind).partition("[")[0]
-    if name in _COARSER and kind.unit == "ns":
-        column = column.cast(_COARSER[name](kind), safe=False)
-    values: list[Any] = column.to_pylist()
+    values: list[Any] = in_microseconds(column).to_pylist()
+    if pa.types.is_map(column.type):
+        return [None if value is None else dict(value) for value in values]
     return values
 
 

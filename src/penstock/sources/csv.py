@@ -15,7 +15,7 @@ from collections.abc import Container, Iterator
 
 from penstock.errors import InputError
 from penstock.record import Record
-from penstock.sources.jsonl import id_of
+from penstock.sources.decoded import Fields, records_of_lines, wanted_lines
 from penstock.sources.lines import too_long
 
 
@@ -107,18 +107,11 @@ def records(
     """The records of a payload: the header, then rows (see `penstock.sources.record.records`)."""
     rows = raw_rows(grammar, payload, first_line)
     names = names_of(next(rows)[1], grammar, file)
-    for row, (line, record) in enumerate(rows, first_row):
-        if wanted is not None and row not in wanted:
-            continue
-        where = f"{file}:{line}"
-        fields = columns_of(record, names, grammar)
-        if isinstance(fields, str):
-            yield Record(row, where, problem=fields, size_bytes=len(record))
-        else:
-            yield Record(row, where, id_of(fields, id_column), fields, size_bytes=len(record))
+    lines = wanted_lines(rows, first_row, file, wanted)
+    yield from records_of_lines(lines, lambda record: columns_of(record, names, grammar), id_column)
 
 
-def columns_of(record: bytes, names: list[str], grammar: Grammar) -> dict[str, str] | str:
+def columns_of(record: bytes, names: list[str], grammar: Grammar) -> Fields:
     """One row's columns, or what is wrong with it."""
     values = grammar.fields_of(record)
     if isinstance(values, str):

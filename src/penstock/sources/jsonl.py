@@ -13,16 +13,14 @@ from typing import Any, Final
 import msgspec
 
 from penstock.record import Record
+from penstock.sources.decoded import Fields, records_of_lines, wanted_lines
 from penstock.sources.lines import too_long
-
-ID_COLUMNS: Final = ("id", "custom_id")  # where none is named
 
 BATCH_KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 _MALFORMED = "JSON is malformed: "  # how msgspec begins
 
 _decode = msgspec.json.Decoder().decode
-_encode = msgspec.json.Encoder().encode
 
 
 def lines_of(payload: bytes, first_line: int) -> Iterator[tuple[int, bytes]]:
@@ -32,7 +30,7 @@ def lines_of(payload: bytes, first_line: int) -> Iterator[tuple[int, bytes]]:
             yield line_number, line
 
 
-def fields_of(line: bytes) -> dict[str, Any] | str:
+def fields_of(line: bytes) -> Fields:
     """The object that a line holds, or what is wrong with it."""
     try:
         value = _decode(line)
@@ -60,17 +58,6 @@ def name_of(value: object) -> str:
     return names.get(type(value), "an array")
 
 
-def id_of(fields: dict[str, Any], column: str | None) -> str | None:
-    """A record's id: the named column's value as text, or that of `id` or `custom_id`."""
-    if column is not None:
-        value = fields.get(column)
-    else:
-        value = next((fields[name] for name in ID_COLUMNS if name in fields), None)
-    if value is None or type(value) is str:
-        return value
-    return _encode(value).decode()
-
-
 def records(
     payload: bytes,
     first_row: int,
@@ -80,14 +67,13 @@ def records(
     wanted: Container[int] | None,
 ) -> Iterator[Record]:
     """The records of a payload of JSON lines (see `penstock.sources.record.records`)."""
-    for row, (line_number, line) in enumerate(lines_of(payload, first_line), first_row):
-        if wanted is not None and row not in wanted:
-            continue
-        where = f"{file}:{line_number}"
-        fields = fields_of(line)
-        if not isinstance(fields, str) and is_batch_line(fields):
-            fields = "an OpenAI batch line, while the first row of the input is none"
-        if isinstance(fields, str):
-            yield Record(row, where, problem=fields, size_bytes=len(line))
-        else:
-            yield Record(row, where, id_of(fields, id_column), fields, size_bytes=len(line))
+    lines = wanted_lines(lines_of(payload, first_line), first_row, file, wanted)
+    return records_of_lines(lines, row_of, id_column)
+
+
+def row_of(line: bytes) -> Fields:
+    """The columns of a row that is no batch line, or what is wrong with it."""
+    fields = fields_of(line)
+    if not isinstance(fields, str) and is_batch_line(fields):
+        return "an OpenAI batch line, while the first row of the input is none"
+    return fields

@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from penstock.errors import InputError
-from penstock.sources.spool_file import sync_folder
+from penstock.sources.spool_file import spool_failure, sync_folder
 from penstock.sources.table import Pending, plain_batch, plain_schema
 
 TABLE_NAME: Final = "table.arrow"
@@ -87,14 +87,23 @@ class ObjectLines(io.RawIOBase):
 def spool_table(table: Any, spool: Path) -> Path:
     """Writes a table to an Arrow file in the folder `spool`, or checks that it is there already.
 
-    Raises InputError where another table is there.
+    Raises InputError where another table is there, LedgerError where the disk fails.
     """
     reader = pa.RecordBatchReader.from_stream(table)
     path = spool / TABLE_NAME
     if path.exists():
         check_same(reader, path)
         return path
-    spool.mkdir(parents=True, exist_ok=True)
+    try:
+        write_table(reader, path)
+    except OSError as error:
+        raise spool_failure(path, error) from error
+    return path
+
+
+def write_table(reader: pa.RecordBatchReader, path: Path) -> None:
+    """Writes a stream as an Arrow file, which is there whole and durable or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
         with pa.ipc.new_file(file, plain_schema(reader.schema)) as writer:
@@ -103,9 +112,8 @@ def spool_table(table: Any, spool: Path) -> Path:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    sync_folder(spool)
-    sync_folder(spool.parent)
-    return path
+    sync_folder(path.parent)
+    sync_folder(path.parent.parent)
 
 
 def batches_of(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

@@ -17,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from penstock.errors import InputError
-from penstock.sources.jsonl import ID_COLUMNS
+from penstock.sources.decoded import ID_COLUMNS
 
 NULL: Final = "null"
 BOOL: Final = "bool"

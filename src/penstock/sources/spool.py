@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from penstock.errors import InputError, LedgerError
-from penstock.sources.bytesource import Restarts
+from penstock.sources.restarts import Restarts
 from penstock.sources.spool_file import SpoolFile
 from penstock.sources.stdin import STDIN_NAME, Stdin
 

@@ -10,6 +10,7 @@ A block is synced before the next is written, so that only the last one can be t
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -19,7 +20,7 @@ import msgspec
 import pyarrow as pa
 import xxhash
 
-from penstock.errors import LedgerError
+from penstock.errors import DiskFull, LedgerError
 
 _MAGIC: Final = 0x184D2A5E  # a skippable frame (RFC 8878, 3.1.2)
 _HEAD: Final = struct.Struct("<IIIIQ")  # magic, length of the rest, sizes packed and raw, xxh3
@@ -49,15 +50,20 @@ class SpoolFile:
         self.marks: list[int] = []  # bytes of the input before each mark
         self.complete = False  # whether it ends with the mark of the input's end
         self._codec = pa.Codec("zstd", compression_level=1)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o644)
-        self._scan()
-        if writable:
-            os.ftruncate(self._file, self.end)
-            sync_folder(path.parent)
-            sync_folder(path.parent.parent)
+        self._file = -1
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o644)
+            self._scan()
+            if writable:
+                os.ftruncate(self._file, self.end)
+                sync_folder(path.parent)
+                sync_folder(path.parent.parent)
+        except OSError as error:
+            raise spool_failure(path, error) from error
 
     def __del__(self) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def block(self, position: int) -> tuple[bytes, int]:
         """The block at `position`, empty for a mark, and where the next one begins."""
@@ -95,9 +101,7 @@ class SpoolFile:
             os.ftruncate(self._file, end)
             os.fsync(self._file)
         except OSError as error:
-            raise LedgerError(
-                f"{self.path}: {error.strerror}", "Make room, then run the same command."
-            ) from None
+            raise spool_failure(self.path, error) from error
         self._count(Head(len(packed), raw, checksum, end))
 
     def _scan(self) -> None:
@@ -146,6 +150,15 @@ def write_fully(file: int, data: bytes, position: int) -> None:
         written = os.pwrite(file, left, position)
         left = left[written:]
         position += written
+
+
+def spool_failure(path: Path, error: OSError) -> LedgerError:
+    """The error for what the system says of a file of the spool."""
+    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LedgerError
+    return kind(
+        f"can't keep the input in {path}: {error.strerror or error}",
+        "Mend that, or make room; then run the same command.",
+    )
 
 
 def sync_folder(folder: Path) -> None:
