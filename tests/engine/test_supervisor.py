@@ -322,7 +322,7 @@ def test_when_the_whole_machine_was_suspended_no_worker_is_taken_for_hung(
     async def main(world: World) -> None:
         world.answer_seconds = 5.0
         scene = Scene(world, 60)
-        running = asyncio.ensure_future(scene.run())
+        running = asyncio.ensure_future(scene.run(10_000))
         await world.until(lambda: len(world.served) > 5)
         for _ in range(10):
             world.loop.now_ns += 600_000_000_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 from conftest import Simulate
@@ -59,6 +60,8 @@ def test_an_interrupted_redo_is_resumed_by_the_same_redo_and_by_run(
             live.signal(signal.SIGINT)
             ended = live.wait()
         assert ended.code == 130, ended.stderr
+        summary = json.loads((run.run_dir / "summary.json").read_bytes())
+        assert summary["rows_in"] == summary["succeeded"] + summary["failed"] == ROWS
     assert "redo 1" in ended.stderr
     quick = simulate()
     ended = run.run(quick.base_url)

@@ -7,7 +7,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable
 
-import msgspec
 import pyarrow
 
 from penstock.engine.leases import Ranges
@@ -106,9 +105,6 @@ class Books:
             written_at=time.time(),
             cursor=cursor,
         )
-        # What is counted meanwhile belongs to the next checkpoint, in all of its parts.
-        spent = msgspec.structs.replace(checkpoint.spent)
-        checkpoint = msgspec.structs.replace(checkpoint, spent=spent)
         await asyncio.to_thread(write_checkpoint, self._disk, self._run_directory, checkpoint)
 
     def _cursor_at(self, row: int) -> Cursor | None:

@@ -223,7 +223,8 @@ class Conductor:
         report = Report(
             exit_code=stopped.exit_code,
             run_id=plan.run_id,
-            rows_in=state.total,
+            # Only a complete run is asked again, so its rows are those that have ended.
+            rows_in=state.total if plan.target is None else account.ended,
             resumed=state.resumed_succeeded + state.resumed_failed,
             requests=totals.requests(),
             retries=totals.retries(),
