@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,7 +16,8 @@ import pyarrow
 
 from penstock.engine.opening import OBJECTS
 from penstock.engine.run import run as run_job
-from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, error_for
+from penstock.engine.signals import Switch
+from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, PenstockError, error_for
 from penstock.job import Job, load_job
 from penstock.ledger.results import results as read_results
 from penstock.observe.progress import Progress, progress_for
@@ -53,10 +54,24 @@ def run(
     Returns a Report once every row ended (exit codes 0 and 3). Raises a PenstockError otherwise,
     whose `report` tells how far it came.
     """
+    return run_until(Switch(), inputs, output, job_file, options)
+
+
+def run_until(
+    switch: Switch,
+    inputs: Any,
+    output: str | os.PathLike[str],
+    job_file: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> Report:
+    """`run`, until it ends or `switch` is pressed."""
     job, objects = job_for(inputs, output, job_file, options)
     with shown(job) as progress:
         report = in_own_loop(
-            lambda: conduct(job, progress, objects=objects, command="penstock.run(...)")
+            lambda: conduct(
+                job, progress, objects=objects, command="penstock.run(...)", switch=switch
+            ),
+            switch,
         )
         progress.close(report)
     if report.exit_code not in FINISHED:
@@ -94,17 +109,33 @@ async def arun(
     job_file: str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Report:
-    """`run` for a running event loop, which goes on meanwhile."""
-    return await asyncio.to_thread(run, inputs, output, job_file=job_file, **options)
+    """`run` for a running event loop, which goes on meanwhile.
+
+    Cancelled, it stops as after Ctrl+C: what is in flight is finished and kept, and the same call
+    resumes.
+    """
+    switch = Switch()
+    work = asyncio.to_thread(run_until, switch, inputs, output, job_file, options)
+    running = asyncio.create_task(work)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        switch.press()
+        try:
+            with suppress(PenstockError):
+                await asyncio.shield(running)
+        except asyncio.CancelledError:
+            switch.press()
+        raise
 
 
-def in_own_loop(work: Callable[[], Report]) -> Report:
+def in_own_loop(work: Callable[[], Report], switch: Switch) -> Report:
     """Call `work`, which runs an event loop; in a thread, where this one has a loop running."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return work()
-    with ThreadPoolExecutor(1, "penstock") as thread:
+    with ThreadPoolExecutor(1, "penstock") as thread, switch.pressed_by_signals():
         return thread.submit(work).result()
 
 
@@ -115,13 +146,22 @@ def conduct(
     objects: Any = None,
     stdin: BinaryIO | None = None,
     command: str = "",
+    switch: Switch | None = None,
 ) -> Report:
     """Run or resume a job in an event loop of its own; with `--simulate`, beside a simulator."""
     with ExitStack() as stack:
         if job.simulate:
             simulator = stack.enter_context(spawn(TYPICAL))
             job = msgspec.structs.replace(job, base_url=simulator.base_url)
-        return run_job(job, os.environ, progress, objects=objects, stdin=stdin, command=command)
+        return run_job(
+            job,
+            os.environ,
+            progress,
+            objects=objects,
+            stdin=stdin,
+            command=command,
+            switch=switch,
+        )
 
 
 def job_for(

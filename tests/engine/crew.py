@@ -207,6 +207,7 @@ class FakeWorker:
                 continue
             if self.world.dice.random() < self.world.kill_chance:
                 self.die(-self.world.dice.choice([signal.SIGKILL, signal.SIGTERM]))
+                return
             if self.world.dice.random() < self.world.hang_chance:
                 self.hung = True
 

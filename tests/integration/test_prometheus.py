@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import time
@@ -137,6 +138,20 @@ def check_with_promtool(metrics: str) -> None:
         check=False,
     )
     assert (said.returncode, said.stdout + said.stderr) == (0, "")
+
+
+def test_a_signal_ends_the_wait_for_a_last_scrape_and_takes_nothing_from_the_run(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(100), simulate(ttft_seconds=0.1)
+    port = free_port()
+    with run.start(provider.base_url, metrics_port=port, max_concurrency=16) as live:
+        live.until(lambda: "penstock_records_total" in scraped(port))
+        live.until(lambda: "for the last scrapes" in live.stderr)
+        live.signal(signal.SIGINT)
+        ended = live.wait(10.0)
+    assert ended.code == 0, ended.stderr
+    run.check_answers()
 
 
 def test_a_metrics_port_that_is_taken_is_said_before_the_first_request(

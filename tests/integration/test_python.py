@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ import pytest
 import penstock
 from conftest import Simulate
 from integration.conftest import MakePlace
-from integration.place import Place, text_rows
+from integration.place import Live, Place, text_rows
 
 QUIET: dict[str, Any] = {
     "model": "m",
@@ -124,6 +127,64 @@ def test_a_run_that_is_stopped_raises_what_stopped_it_with_the_report_on_it(
         list(penstock.results(run.run_dir))
     done = pa.Table.from_batches(penstock.results(run.run_dir, partial=True))
     assert done.num_rows == 50
+
+
+def test_a_cancelled_task_stops_its_run_which_the_same_call_resumes(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(400), simulate(ttft_seconds=0.2)
+    options = {**QUIET, "base_url": provider.base_url, "max_concurrency": 16}
+
+    async def main() -> None:
+        running = asyncio.create_task(penstock.arun(run.input, run.output, **options))
+        await asyncio.to_thread(wait_for, lambda: provider.stats()["answered_bodies"] >= 50)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
+    bought = provider.stats()["answered_bodies"]
+    assert bought < 200
+    report = penstock.run(run.input, run.output, **{**options, "max_concurrency": 200})
+    assert report.resumed == bought
+    assert provider.stats()["asked_again"] == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30.0
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+IN_A_LOOP = """
+import asyncio
+import sys
+import penstock
+
+async def cell():
+    return penstock.run(sys.argv[1], sys.argv[2], base_url=sys.argv[3], model="m",
+                        prompt="{{ text }}", metrics_port="off", max_concurrency=8)
+
+try:
+    asyncio.run(cell())
+except penstock.Interrupted as error:
+    print(error.exit_code, error.report.pending > 0)
+"""
+
+
+def test_ctrl_c_stops_a_run_that_blocks_a_running_loop_as_in_a_notebook(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(400), simulate(ttft_seconds=0.2)
+    script = run.folder / "script.py"
+    script.write_text(IN_A_LOOP)
+    arguments = [str(script), str(run.input), str(run.output), provider.base_url]
+    with Live([sys.executable, *arguments], run.environment, run.run_dir, run.folder) as live:
+        live.until(lambda: provider.stats()["answered_bodies"] > 20)
+        live.signal(signal.SIGINT)
+        ended = live.wait()
+    assert ended.stdout.split() == ["130", "True"], ended.stderr
 
 
 def test_what_is_done_of_a_live_run_can_be_read_exported_and_told(

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,11 +21,11 @@ from penstock.engine import limits
 from penstock.engine.clock import wall_us
 from penstock.engine.credentials import secrets_of
 from penstock.engine.opening import OpenRun, open_run
-from penstock.engine.signals import heard
+from penstock.engine.signals import Switch, heard
 from penstock.engine.stopping import Stopped, complete
 from penstock.engine.supervisor import Supervisor
 from penstock.engine.watch import watched
-from penstock.errors import InputError, Interrupted, PenstockError, RowMissing
+from penstock.errors import InputError, Interrupted, LedgerError, PenstockError, RowMissing
 from penstock.job import Job
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import void_checkpoint
@@ -56,25 +57,28 @@ def run(
     objects: Any = None,
     stdin: BinaryIO | None = None,
     command: str = "",
+    switch: Switch | None = None,
 ) -> Report:
     """Take a job's records through its provider, or resume; returns how that ended. It blocks.
 
+    SIGINT and SIGTERM stop it where they can be heard, and `switch` from any thread.
     Raises PenstockError for what is wrong before the first request; what stops a run under way is
     in the report's exit code and words.
     """
     with open_run(job, environment, objects=objects, stdin=stdin) as opened:
-        return uvloop.run(Conductor(opened, progress, command).conduct())
+        return uvloop.run(Conductor(opened, progress, command, switch or Switch()).conduct())
 
 
 class Conductor:
     """Conducts one epoch of an opened run."""
 
-    def __init__(self, opened: OpenRun, progress: Progress, command: str) -> None:
+    def __init__(self, opened: OpenRun, progress: Progress, command: str, switch: Switch) -> None:
         self._opened = opened
         self._plan = opened.plan
         self._job = opened.plan.job
         self._progress = progress
         self._command = command
+        self._switch = switch
         self._started_at = datetime.now(UTC)
         self._observer = Observer(state_of(opened))
         self._supervisor: Supervisor | None = None  # while it runs
@@ -85,13 +89,13 @@ class Conductor:
         """Supervise what is left, export what is complete, and report."""
         with self._opened.run_directory.log_path.open("ab", buffering=0) as file:
             self._log = Log(
-                file.write,
+                partial(write_if_possible, file),
                 self._redactor,
                 tell=self._progress.note,
                 tell_format=self._job.log_format,
             )
             self._announce()
-            with heard(self._interrupt):
+            with heard(self._interrupt), self._switch.wired(self._interrupt):
                 report = await self._run()
             self._log.emit(
                 events.Stopped(
@@ -170,6 +174,8 @@ class Conductor:
             state.running_since_ns = state.running_until_ns = monotonic_ns()
             return complete()
         self._supervisor = Supervisor(self._plan, self._observer, self._log.emit)
+        if self._signalled is not None:
+            self._supervisor.interrupt(self._signalled)
         try:
             return await self._supervisor.run()
         finally:
@@ -192,7 +198,13 @@ class Conductor:
                 stopped = Stopped(error.exit_code, error.what, error.next_step)
         state.phase = "done"
         report = self._report(stopped, exported)
-        write_summary(self._opened.disk, self._opened.run_directory.path, report)
+        try:
+            write_summary(self._opened.disk, self._opened.run_directory.path, report)
+        except LedgerError as error:
+            report.warnings.append(error.what)
+            if stopped.complete:
+                report.exit_code, report.message = error.exit_code, error.what
+                report.next_step = error.next_step
         return report
 
     def _export(self) -> ExportReport:
@@ -247,6 +259,12 @@ class Conductor:
         else:
             add_account(report, account, self._plan.books.examples)
         return report
+
+
+def write_if_possible(file: BinaryIO, line: bytes) -> None:
+    """Append to the log; a disk that is full must not end a run by its log."""
+    with suppress(OSError):
+        file.write(line)
 
 
 def add_export(report: Report, exported: ExportReport, job: Job) -> None:

@@ -160,8 +160,8 @@ class Supervisor:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task beside the tick ended: by a bug, it ends the run, which would wait for ever."""
-        if not task.cancelled():
-            self._bug = self._bug or task.exception()
+        error = None if task.cancelled() else task.exception()
+        self._bug = self._bug or error
         self._changed.set()
 
     def _over(self) -> bool:
@@ -386,7 +386,7 @@ class Supervisor:
             try:
                 self._merge(await asyncio.to_thread(self._books.untold, worker.number))
             except LedgerError as error:
-                self._stop(disk_failed(str(error)), 0.0)
+                self._stop(disk_failed(error.what), 0.0)
         busy_with = started_rows(worker.slab)
         self._observer.tally.retire(worker.number)
         self._region.clear_seat(worker.seat)
@@ -508,7 +508,7 @@ class Supervisor:
         try:
             await self._books.checkpoint()
         except LedgerError as error:
-            self._stop(disk_failed(str(error)), 0.0)
+            self._stop(disk_failed(error.what), 0.0)
             return
         self._state.last_checkpoint_at = wall_us() / 1e6
         self._tell(

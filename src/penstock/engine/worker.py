@@ -239,7 +239,8 @@ class Worker:
         self._failure = error
         disk = isinstance(error, LedgerError | OSError)
         text = "".join(traceback.format_exception(error))
-        self._channel.send(Failed(str(error), text, accuses=not disk, disk=disk))
+        reason = error.what if isinstance(error, LedgerError) else str(error)
+        self._channel.send(Failed(reason, text, accuses=not disk, disk=disk))
         self._ending.set()
 
     # --- living -----------------------------------------------------------------------------------
