@@ -84,7 +84,7 @@ class World:
 
     async def until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(1000):
-            while not true():
+            while not true():  # noqa: ASYNC110  # time is virtual
                 await asyncio.sleep(0.01)
 
 
@@ -252,7 +252,7 @@ class FakeWorker:
         self._marks[slot] = row
         mark_started(self.slab, slot, row)
         await asyncio.sleep(world.answer_seconds * world.dice.uniform(0.1, 2))
-        while self.hung:
+        while self.hung:  # noqa: ASYNC110  # time is virtual
             await asyncio.sleep(1)
         if row in world.poisoned:
             self._crash()
@@ -299,7 +299,7 @@ class FakeWorker:
 
     async def _drain(self, grace_seconds: float) -> None:
         end_ns = self.world.loop.now_ns + int(grace_seconds * 1e9)
-        while self._busy and self.world.loop.now_ns < end_ns or self.hung:
+        while self.hung or (self._busy and self.world.loop.now_ns < end_ns):  # noqa: ASYNC110
             await asyncio.sleep(BEAT_SECONDS)
         if self._answered:
             self._flush()

@@ -93,7 +93,7 @@ def test_headers_take_values_from_the_environment_and_those_are_secrets() -> Non
 
 
 def test_a_header_whose_variable_is_not_set_is_refused() -> None:
-    with pytest.raises(JobError, match="X-Token.*TOKEN"):
+    with pytest.raises(JobError, match=r"X-Token.*TOKEN"):
         extra_headers(Job(header={"X-Token": "env:TOKEN"}), {})
 
 

@@ -66,8 +66,8 @@ class Place:
     def files(self) -> set[str]:
         return {str(path.relative_to(self.path)) for path in self.path.rglob("*")}
 
-    def refusal(self, job: Job, environment: dict[str, str] = {}, **more: Any) -> PenstockError:
-        with pytest.raises(PenstockError) as caught, open_run(job, environment, **more):
+    def refusal(self, job: Job, **more: Any) -> PenstockError:
+        with pytest.raises(PenstockError) as caught, open_run(job, {}, **more):
             pass
         return caught.value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -88,7 +89,7 @@ def test_the_head_alone_reserves_and_not_beyond_the_horizon(clock: Clock) -> Non
         given = [(now, due) for now, due in counting.reserved if due >= 0]
         assert len(given) == 20
         assert all(due - now <= HORIZON_NS for now, due in given)
-        for (_, due), (now, _) in zip(given, given[1:], strict=False):
+        for (_, due), (now, _) in pairwise(given):
             assert now >= due, "a ticket was taken while the one before was not used yet"
 
     clock.run(main)

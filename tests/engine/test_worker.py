@@ -1,4 +1,4 @@
-"""A worker, run in virtual time inside the test: what it asks for, does with leases, and how it ends."""
+"""A worker inside the test, in virtual time: what it asks for, what it does, and how it ends."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ class Scene:
 
     async def until(self, true: Callable[[], bool], most_seconds: float = 1000.0) -> None:
         async with asyncio.timeout(most_seconds):
-            while not true():
+            while not true():  # noqa: ASYNC110  # time is virtual
                 await asyncio.sleep(0.01)
 
     async def ended(self) -> int:

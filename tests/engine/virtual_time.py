@@ -1,7 +1,7 @@
 """An event loop whose clock jumps to whatever is due next: what waits for hours takes no time.
 
-Nothing runs beside it: what is given to an executor runs in the loop itself, so that a test that uses
-it takes the same course every time.
+Nothing runs beside it: what is given to an executor runs in the loop itself, so that a test that
+uses it takes the same course every time.
 """
 
 from __future__ import annotations

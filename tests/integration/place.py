@@ -93,8 +93,12 @@ class Live:
         return list(self.until(ready))
 
     def signal(self, number: signal.Signals) -> None:
-        """As a terminal or a service manager sends it: to the supervisor alone."""
+        """Send a signal to the supervisor alone."""
         self.process.send_signal(number)
+
+    def signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to supervisor and workers, as a terminal does, or a service manager."""
+        os.killpg(self.process.pid, number)
 
     def wait(self, seconds: float = PATIENCE_SECONDS) -> Ended:
         """Wait for its end."""

@@ -9,7 +9,7 @@ import pytest
 from conftest import Simulate
 from integration.conftest import MakePlace
 
-ROWS = 400
+ROWS = 200
 POISON = "text 123, of the run"
 AND_MORE = "text 7, of the run"
 
@@ -27,7 +27,6 @@ if "penstock.engine.worker" in sys.orig_argv:
 """
 DEEDS = {
     "aborts": "os.abort()",
-    "segfaults": "os.kill(os.getpid(), signal.SIGSEGV)",
     "raises": "raise RuntimeError('the poison of ' + str(record.row))",
 }
 
@@ -41,7 +40,7 @@ def no_core_files() -> None:
 def test_a_row_that_kills_its_worker_alone_twice_is_the_only_dead_letter(
     place: MakePlace, simulate: Simulate, deed: str
 ) -> None:
-    run, provider = place(ROWS), simulate(ttft_seconds=0.05)
+    run, provider = place(ROWS), simulate(ttft_seconds=0.02)
     run.patched(POISONED.format(poison=[POISON.encode()], deed=DEEDS[deed]))
     ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 3, ended.stderr
@@ -53,7 +52,7 @@ def test_a_row_that_kills_its_worker_alone_twice_is_the_only_dead_letter(
 
 
 def test_two_poisoned_rows_are_both_found(place: MakePlace, simulate: Simulate) -> None:
-    run, provider = place(ROWS), simulate(ttft_seconds=0.05)
+    run, provider = place(ROWS), simulate(ttft_seconds=0.02)
     run.patched(POISONED.format(poison=[POISON.encode(), AND_MORE.encode()], deed=DEEDS["aborts"]))
     ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 3, ended.stderr
@@ -66,7 +65,7 @@ KILLED_ONCE = "os.path.exists({0!r}) or (open({0!r}, 'w').close(), os.kill(os.ge
 def test_a_row_whose_worker_was_killed_from_outside_is_accused_of_nothing(
     place: MakePlace, simulate: Simulate
 ) -> None:
-    run, provider = place(ROWS), simulate(ttft_seconds=0.05)
+    run, provider = place(ROWS), simulate(ttft_seconds=0.02)
     deed = KILLED_ONCE.format(str(run.folder / "mark"))
     run.patched(POISONED.format(poison=[POISON.encode()], deed=deed))
     ended = run.run(provider.base_url, max_concurrency=16, workers=2)

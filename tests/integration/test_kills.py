@@ -104,6 +104,41 @@ def test_a_worker_that_hangs_is_replaced_and_its_rows_are_accused_of_nothing(
     assert not [one for one in run.events() if one["event"] == "row_quarantined"]
 
 
+def test_a_machine_that_was_suspended_goes_on_where_it_was_and_keeps_its_limit(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(ROWS // 2), simulate(rps=500)
+    run.patched(IMPATIENT)
+    with run.start(provider.base_url, max_concurrency=SLOTS, workers=2, rps=250) as live:
+        live.until(lambda: provider.stats()["answered_bodies"] > 100)
+        live.signal_all(signal.SIGSTOP)
+        time.sleep(2.5)  # the suspension, longer than a worker may be silent
+        live.signal_all(signal.SIGCONT)
+        ended = live.wait()
+    assert ended.code == 0, ended.stderr
+    run.check_answers()
+    assert not [one for one in run.events() if one["event"] == "worker_replaced"]
+    assert provider.stats()["limited"] == {}
+    assert provider.stats()["asked_again"] == 0
+
+
+def test_a_machine_that_died_again_and_again_loses_nothing(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(ROWS), simulate(**STEADY)
+    for crash in range(2):
+        with run.start(provider.base_url, max_concurrency=SLOTS, workers=2) as live:
+            some = ROWS * (crash + 1) // 4
+            live.until(lambda: provider.stats()["answered_bodies"] > some)  # noqa: B023
+            live.signal_all(signal.SIGKILL)
+            live.wait()
+    ended = run.run(provider.base_url, max_concurrency=SLOTS, workers=2)
+    assert ended.code == 0, ended.stderr
+    run.check_answers()
+    assert provider.stats()["asked_again"] <= 4 * MOST_AGAIN
+    assert run.penstock("verify", run.run_dir).code == 0
+
+
 KILLED_IN_THE_EXPORT = """
 import os, pathlib, signal, sys
 mark = pathlib.Path({mark!r})
