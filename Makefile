@@ -37,8 +37,8 @@ docs: $(READY)  ## Write docs/cli.md anew from the commands
 	$(BIN)/python -m penstock.cli.reference > docs/cli.md
 
 bench: $(READY)  ## Time the core, then the whole engine against nginx
-	$(BIN)/python -m pytest benches --benchmark-only -p no:xdist
-	$(BIN)/python benches/engine.py
+	$(BIN)/python -m pytest benches --benchmark-only -p no:xdist --benchmark-json=benches/results/core-$(shell date -u +%F).json
+	$(BIN)/python benches/engine.py --save benches/results
 
 # -fsanitize needs its own build: it never touches the one that is installed.
 sanitize: $(READY)  ## Test the core under the address and undefined-behaviour sanitizers

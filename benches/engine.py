@@ -7,12 +7,14 @@ input read, both kinds of buckets active (far above what is sent), requests rend
 answers judged, results written, verified and synced, checkpoint. The CPU is user + system time of
 the supervisor and its workers. What does not grow with the records (starting processes) is taken
 out as the difference of two run lengths; what the export took is measured by running the complete
-job again, which only exports, and taken out too. With two cores or more nginx has one of its own.
+job again, which only exports, and taken out too. A bare aiohttp loop in the same run is the
+yardstick: machines differ, ratios less. With two cores or more nginx has one of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -27,6 +29,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+
+import aiohttp
+import uvloop
 
 ANSWER = {
     "id": "chatcmpl-0123456789",
@@ -131,6 +136,36 @@ def measure(folder: Path, base_url: str, records: int, cores: set[int]) -> tuple
     return cpu - export_cpu, wall - export_wall
 
 
+async def bare_loop(base_url: str, requests: int) -> float:
+    """Seconds of CPU a request in the shortest loop over aiohttp's ClientSession; a yardstick."""
+    message = {"role": "user", "content": "x" * 450}
+    body = json.dumps({"model": "bench", "messages": [message]}).encode()
+    headers = {"Content-Type": "application/json"}
+    numbers = iter(range(requests))
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def ask() -> None:
+            for _ in numbers:
+                async with session.post(
+                    f"{base_url}/chat/completions", data=body, headers=headers
+                ) as it:
+                    json.loads(await it.read())
+
+        began = time.process_time()
+        await asyncio.gather(*(ask() for _ in range(128)))
+        return (time.process_time() - began) / requests
+
+
+def bare(base_url: str, requests: int, cores: set[int]) -> float:
+    """The yardstick, on the engine's core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        return uvloop.run(bare_loop(base_url, requests))
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=40_000)
@@ -148,7 +183,15 @@ def main() -> None:
             few = measure(Path(name), base_url, short, engine_cores)
             many = measure(Path(name), base_url, long, engine_cores)
             cpu, wall = ((b - a) / (long - short) for a, b in zip(few, many, strict=True))
-            figures.append({"cpu_microseconds": cpu * 1e6, "records_per_second": 1 / wall})
+            yardstick = bare(base_url, long // 2, engine_cores)
+            figures.append(
+                {
+                    "cpu_microseconds": cpu * 1e6,
+                    "records_per_second": 1 / wall,
+                    "bare_aiohttp_microseconds": yardstick * 1e6,
+                    "ratio_to_bare_aiohttp": cpu / yardstick,
+                }
+            )
             print(json.dumps(figures[-1]), flush=True)
     result = {
         "what": "whole engine against nginx, one worker, 128 connections, one core",

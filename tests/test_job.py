@@ -79,6 +79,7 @@ def test_the_words_for_a_number_tell_its_true_bounds(one: Option) -> None:
     [
         ({"rpm": 0}, "--rpm 0: expected a whole number of at least 1"),
         ({"rpm": "5"}, "--rpm '5': expected a whole number of at least 1"),
+        ({"rps": 10**21}, f"--rps {10**21}: expected at most 1,000,000,000,000,000"),
         ({"timeout": float("nan")}, "--timeout nan: expected a number above 0"),
         ({"timeout": float("inf")}, "--timeout inf: expected a number of seconds"),
         ({"workers": "many"}, "--workers 'many': expected a whole number of at least 1 or auto"),

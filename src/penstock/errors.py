@@ -108,7 +108,8 @@ def error_for(report: Any) -> PenstockError:
     elif report.exit_code == EXIT_LIMIT:
         error = LimitStopped(what, next_step)
     elif report.exit_code in (EXIT_SIGINT, EXIT_SIGTERM):
-        error = Interrupted(what, next_step, exit_code=report.exit_code)
+        again = "Nothing is lost: the same job goes on where it was."
+        error = Interrupted(what, next_step or again, exit_code=report.exit_code)
     else:
         error = PenstockError(what, next_step)
         error.exit_code = report.exit_code

@@ -45,7 +45,8 @@ FLAG_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
     ("0", "false", "no", "off", ""), False
 )
 
-Count = Annotated[int, msgspec.Meta(ge=1)]
+MOST = 10**15  # above it counts per window would not fit into 64 bits
+Count = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 KeepResponse = Literal["failed", "always", "never"]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
@@ -424,7 +425,9 @@ def plain_text(key: str, value: Any) -> Any:
 
 def misfit(one: Option, value: Any, where: str) -> JobError:
     """The error for a value that an option can't have."""
-    return JobError(f"{where} {value!r}: expected {expected(one)}", f"{where}: {one.help}")
+    too_large = isinstance(value, int) and value > MOST
+    allowed = f"at most {MOST:,}" if too_large else expected(one)
+    return JobError(f"{where} {value!r}: expected {allowed}", f"{where}: {one.help}")
 
 
 def expected(one: Option) -> str:

@@ -57,6 +57,8 @@ class World:
         self.answer_seconds = 0.1
         self.start_seconds = 0.2
         self.early_deaths = 0  # how many workers still die before they are ready
+        self.early_status = 1  # and of what
+        self.early_quarantine = False  # whether only those of the quarantine do
         self.kill_chance = 0.0  # of each beat
         self.hang_chance = 0.0
         self.fatal_row: int | None = None
@@ -195,9 +197,9 @@ class FakeWorker:
 
     async def _live(self) -> None:
         await asyncio.sleep(self.world.start_seconds * self.world.dice.uniform(0.2, 1))
-        if self.world.early_deaths:
+        if self.world.early_deaths and (self.quarantine or not self.world.early_quarantine):
             self.world.early_deaths -= 1
-            self.die(1)
+            self.die(self.world.early_status)
             return
         self.tell(Hello(self.pid))
         while True:

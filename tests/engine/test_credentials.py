@@ -98,7 +98,14 @@ def test_a_header_whose_variable_is_not_set_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", [{"X": "a\r\nY: b"}, {"X\n": "a"}, {"": "a"}, {"X": "a\0"}, {"X": "env:SPLIT"}]
+    "header",
+    [
+        *({"X": "a\r\nY: b"}, {"X\n": "a"}, {"": "a"}, {"X": "a\0"}, {"X": "env:SPLIT"}),
+        # Sent as it stood, this one made servers read the body as chunks, and what was left of it
+        # as the next request.
+        {"Transfer-Encoding": "chunked"},
+        *({"content-length": "5"}, {"Connection": "close"}, {"Bad Name": "a"}, {"Bad:Name": "a"}),
+    ],
 )
 def test_a_header_that_would_split_the_request_is_refused(header: dict[str, str]) -> None:
     with pytest.raises(JobError):

@@ -35,6 +35,7 @@ def read_all(made: Feeder) -> list[list[int]]:
         found = []
         try:
             while not made.exhausted:
+                assert len(found) < 1000, "the input does not end"
                 fresh = await made.next()
                 found.append([row for _, wanted in fresh for row in rows_of(wanted)])
         finally:

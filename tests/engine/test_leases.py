@@ -57,6 +57,19 @@ def test_the_worker_with_most_credit_is_served_first_and_a_large_shard_uses_up_i
     assert [grant.worker for grant in table.grants()] == [1]
 
 
+def test_too_few_rows_for_all_credit_are_shared_out_among_the_workers() -> None:
+    """A worker that was given the 60 rows of a small job left the others' slots free."""
+    table = LeaseTable(RowSet())
+    for worker in range(4):
+        table.add_worker(worker)
+        table.give_credit(worker, 30)
+    for one in shards(60, 30):
+        table.add_shard(one, [(one.first_row, one.first_row + one.rows)])
+    granted = table.grants()
+    assert sorted((grant.worker, grant.rows) for grant in granted) == [(w, 15) for w in range(4)]
+    assert sorted(row for grant in granted for row in rows_of(grant.wanted)) == list(range(60))
+
+
 def test_rows_that_are_done_are_not_leased() -> None:
     table = LeaseTable(RowSet([(2, 4)]))
     table.add_worker(1)

@@ -190,6 +190,22 @@ def test_who_is_cancelled_leaves_the_line_and_holds_up_nobody(
     clock.run(main)
 
 
+def test_the_ticket_of_a_head_that_was_cancelled_is_not_the_next_ones(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        counting = Counting(limiter(tpm=60_000), clock)
+        pacer = Pacer(counting)  # type: ignore[arg-type]
+        small = loop.create_task(pacer.ticket(5, 0))
+        large = loop.create_task(pacer.ticket(5000, 0))
+        await until_held(pacer, loop)
+        small.cancel()
+        given = sum(due >= 0 for _, due in counting.reserved)
+        await large
+        assert sum(due >= 0 for _, due in counting.reserved) == given + 1
+        assert loop.now_ns - START_NS > 4 * SECOND
+
+    clock.run(main)
+
+
 def test_a_line_that_empties_and_fills_again_is_driven_by_one_timer(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
         counting = Counting(limiter(rpm=1), clock)

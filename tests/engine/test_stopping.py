@@ -14,8 +14,8 @@ from penstock.engine.messages import Fatal
 
 def test_only_a_run_whose_every_row_ended_is_complete() -> None:
     assert stopping.complete().complete
+    assert not stopping.interrupted(signal.SIGINT).complete
     for why in (
-        stopping.interrupted(signal.SIGINT),
         stopping.fatal_verdict(Fatal("auth", "", 401), "api"),
         stopping.failures(100, 60, "50%"),
         stopping.disk_failed("no space"),

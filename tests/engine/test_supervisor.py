@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from engine.crew import DEAD_LETTER, FakeBooks, FakeWorker, World
+from engine.limiters import slab
 from engine.shards import shards
 from engine.virtual_time import Clock, VirtualLoop
 from penstock.engine import supervisor as supervisor_module
+from penstock.engine.leases import Grant
 from penstock.engine.plan import Plan
 from penstock.engine.stopping import Stopped
 from penstock.engine.supervisor import HUNG_NS, Supervisor, cause_of, ending
@@ -263,6 +265,48 @@ def test_a_quarantine_worker_that_never_gets_ready_ends_the_run_as_a_crash_loop(
         assert scene.books.failed == {}
 
     play(main, poisoned={11}, answer_seconds=20.0)
+
+
+def test_a_quarantine_worker_that_crashes_before_it_is_ready_accuses_no_row(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, rows=1)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: bool(scene.supervisor._quarantine))
+        world.poisoned.clear()
+        world.early_deaths, world.early_status = 2, -signal.SIGSEGV
+        assert (await running).complete
+        assert world.early_deaths == 0
+        assert scene.books.failed == {}
+
+    play(main, poisoned={0}, answer_seconds=5.0, early_quarantine=True)
+
+
+def test_rows_are_not_given_to_a_quarantine_worker_that_is_being_buried(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world)
+        supervisor, keeper = scene.supervisor, FakeWorker(world, 1, 2, 1, slab(), True)
+        keeper.ready = keeper.gone = True
+        supervisor._workers[1] = keeper  # type: ignore[assignment]
+        suspect = Grant(1, 1, shards(8, 8)[0], [(0, 8)])
+        supervisor._quarantine.accuse(suspect, [(3, 4)])
+        await supervisor._tend_quarantine()
+        assert supervisor._quarantine.current is None, "its end would be blamed on this row"
+        assert keeper.leases == []
+
+    play(main)
+
+
+def test_a_worker_that_starts_after_the_inputs_end_is_told_of_it(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: {one.told_exhausted for one in world.workers} == {True})
+        world.workers[0].die(-signal.SIGKILL)
+        assert (await running).complete
+        assert len(world.workers) == 3
+        assert world.workers[2].told_exhausted
+
+    play(main, answer_seconds=5.0)
 
 
 def test_workers_that_die_before_they_are_ready_end_the_run_with_their_last_words(

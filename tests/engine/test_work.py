@@ -466,6 +466,24 @@ def test_a_probe_is_taken_from_the_heap_before_its_time(play: Play) -> None:
     )
 
 
+def test_records_that_no_server_can_answer_do_not_keep_a_sound_endpoint_down(play: Play) -> None:
+    """Twenty such records in a row made it down, and were all that was probed, for ever."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(40))
+        await asyncio.sleep(30)
+        assert scene.downs
+        answered = {row for row, (error_class, _) in scene.ending.ended.items() if not error_class}
+        assert answered == set(range(20, 40))
+
+    play(
+        main,
+        lambda row, time: failed("server_error", 500) if row < 20 else succeeded(),
+        slots=4,
+        max_attempts=3,
+    )
+
+
 def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
     play: Play,
 ) -> None:

@@ -10,8 +10,7 @@ from conftest import Simulate
 from integration.conftest import MakePlace
 
 ROWS = 200
-POISON = "text 123, of the run"
-AND_MORE = "text 7, of the run"
+POISONS = ["text 7, of the run", "text 123, of the run"]
 
 POISONED = """
 import os, signal, sys
@@ -37,26 +36,18 @@ def no_core_files() -> None:
 
 
 @pytest.mark.parametrize("deed", DEEDS)
-def test_a_row_that_kills_its_worker_alone_twice_is_the_only_dead_letter(
+def test_rows_that_kill_their_worker_alone_twice_are_the_only_dead_letters(
     place: MakePlace, simulate: Simulate, deed: str
 ) -> None:
     run, provider = place(ROWS), simulate(ttft_seconds=0.02)
-    run.patched(POISONED.format(poison=[POISON.encode()], deed=DEEDS[deed]))
-    ended = run.run(provider.base_url, max_concurrency=16, workers=2)
-    assert ended.code == 3, ended.stderr
-    run.check_answers(dead=[123])
-    (letter,) = run.dead_letters()
-    assert letter["text"] == POISON
-    assert letter["_penstock"]["error_class"] == "worker_crash"
-    assert provider.stats()["answered_bodies"] == ROWS - 1
-
-
-def test_two_poisoned_rows_are_both_found(place: MakePlace, simulate: Simulate) -> None:
-    run, provider = place(ROWS), simulate(ttft_seconds=0.02)
-    run.patched(POISONED.format(poison=[POISON.encode(), AND_MORE.encode()], deed=DEEDS["aborts"]))
+    run.patched(POISONED.format(poison=[one.encode() for one in POISONS], deed=DEEDS[deed]))
     ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 3, ended.stderr
     run.check_answers(dead=[7, 123])
+    letters = run.dead_letters()
+    assert [one["text"] for one in letters] == POISONS
+    assert {one["_penstock"]["error_class"] for one in letters} == {"worker_crash"}
+    assert provider.stats()["answered_bodies"] == ROWS - 2
 
 
 KILLED_ONCE = "os.path.exists({0!r}) or (open({0!r}, 'w').close(), os.kill(os.getpid(), 9))"
@@ -67,7 +58,7 @@ def test_a_row_whose_worker_was_killed_from_outside_is_accused_of_nothing(
 ) -> None:
     run, provider = place(ROWS), simulate(ttft_seconds=0.02)
     deed = KILLED_ONCE.format(str(run.folder / "mark"))
-    run.patched(POISONED.format(poison=[POISON.encode()], deed=deed))
+    run.patched(POISONED.format(poison=[POISONS[0].encode()], deed=deed))
     ended = run.run(provider.base_url, max_concurrency=16, workers=2)
     assert ended.code == 0, ended.stderr
     run.check_answers()

@@ -34,11 +34,11 @@ if "penstock.engine.worker" in sys.orig_argv:
 @pytest.mark.parametrize(
     ("reason", "rows", "provider", "options", "words"),
     [
-        ("requests", 200, QUICK, {"rps": 100}, "requests/s"),
-        ("tokens", 400, QUICK, {"tpm": 600_000}, "tokens/min"),
-        ("concurrency", 200, SLOW, {"max_concurrency": 8}, "concurrency 8"),
-        ("throttled", 120, {**QUICK, "rps": 40}, {}, "throttled"),
-        ("cpu", 400, QUICK, {"prompt": HEAVY}, "CPU"),
+        ("requests", 120, QUICK, {"rps": 100}, "requests/s"),
+        ("tokens", 250, QUICK, {"tpm": 600_000}, "tokens/min"),
+        ("concurrency", 120, SLOW, {"max_concurrency": 8}, "concurrency 8"),
+        ("throttled", 100, {**QUICK, "rps": 40}, {}, "throttled"),
+        ("cpu", 250, QUICK, {"prompt": HEAVY}, "CPU"),
         ("disk", 200, QUICK, {}, "disk"),
     ],
 )

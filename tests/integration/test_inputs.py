@@ -109,20 +109,6 @@ def test_standard_input_is_kept_so_that_a_cut_run_resumes_without_it(
     run.check_answers()
 
 
-def test_a_complete_standard_input_need_not_be_given_again(
-    place: MakePlace, simulate: Simulate
-) -> None:
-    run, provider = place(100), simulate()
-    command = run.command(provider.base_url, inputs=["-"])
-    assert run.call([*command, "--limit", "40"], run.input.read_bytes()).code == 0
-    other = run.call(command, run.input.read_bytes().replace(b"text 3,", b"TEXT 3,"))
-    assert other.code == 2, other.stderr
-    ended = run.call(command, run.input.read_bytes())
-    assert ended.code == 0, ended.stderr
-    run.check_answers()
-    assert provider.stats()["received"] == 100
-
-
 def test_malformed_rows_are_dead_letters_that_name_file_and_line(
     place: MakePlace, simulate: Simulate
 ) -> None:

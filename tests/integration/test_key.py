@@ -152,16 +152,6 @@ def test_a_key_file_that_is_gone_when_the_key_dies_is_a_matter_for_the_user_and_
     assert not [one for one in run.events() if one["event"] == "row_quarantined"]
 
 
-def test_money_that_is_gone_stops_the_run_and_costs_no_row(
-    place: MakePlace, simulate: Simulate
-) -> None:
-    run, provider = place(100), simulate(quota_after=50)
-    ended = run.run(provider.base_url, max_concurrency=8)
-    assert ended.code == 4, ended.stderr
-    assert (ended.summary["succeeded"], ended.summary["failed"]) == (50, 0)
-    assert "quota" in ended.stderr
-
-
 def test_an_unknown_model_stops_the_run_after_a_handful_of_requests(
     place: MakePlace, simulate: Simulate
 ) -> None:

@@ -12,8 +12,8 @@ import pytest
 from conftest import Simulate
 from integration.place import Place
 
-FEW, MANY = 2000, 6000
-ROW_BYTES = 32 << 10
+FEW, MANY = 1000, 3000
+ROW_BYTES = 64 << 10
 MOST_GROWTH_KIB = 48 << 10  # a good third of the bytes that MANY has more than FEW
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from conftest import Simulate
 from integration.conftest import MakePlace
+from integration.place import Place
+from penstock.simulator import SimulatorProcess
 
 ROWS = 300
 SLOTS = 32
@@ -26,13 +28,18 @@ def test_the_first_signal_lets_what_is_in_flight_finish_and_nothing_is_asked_twi
     assert ended.code == code, ended.stderr
     assert "Nothing is lost" in ended.stderr
     assert "penstock run" in ended.stderr
-    stopped = ended.summary
-    assert stopped["succeeded"] == provider.stats()["answered_bodies"]
+    assert ended.summary["succeeded"] == provider.stats()["answered_bodies"]
     assert not run.output.exists()
+    if number == signal.SIGINT:
+        check_resumed(run, provider, ended.summary["succeeded"])
+
+
+def check_resumed(run: Place, provider: SimulatorProcess, kept: int) -> None:
+    """The same command asks for the rest, and for nothing else."""
     ended = run.run(provider.base_url, max_concurrency=ROWS)
     assert ended.code == 0, ended.stderr
     run.check_answers()
-    assert ended.summary["resumed"] == stopped["succeeded"]
+    assert ended.summary["resumed"] == kept
     seen = provider.stats()
     assert seen["asked_again"] == 0
     assert seen["received"] == ROWS

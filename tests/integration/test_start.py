@@ -13,7 +13,7 @@ from integration.place import Place, text_rows
 
 NOWHERE = "http://127.0.0.1:9/v1"
 
-# As a worker would break: while it imports, before it says a word, and while it gets ready.
+# As a worker would break: while it imports, and while it gets ready.
 BROKEN = """
 import sys
 if "penstock.engine.worker" in sys.orig_argv:
@@ -23,7 +23,6 @@ if "penstock.engine.worker" in sys.orig_argv:
 """
 DEEDS = {
     "on import": "sys.modules['penstock.engine.work'] = None",
-    "at once": "import penstock.engine.death as it; it.ignore_terminal = broken",
     "later": "import penstock.providers.provider as it; it.provider_for = broken",
 }
 WORDS = {"on import": "import of penstock.engine.work halted"}
@@ -106,10 +105,8 @@ def test_a_job_that_changed_is_refused_and_what_is_free_to_change_is_not(
     ("options", "words"),
     [
         ({"prompt": "{{ txet }}"}, "txet"),
-        ({"inputs": ["missing.jsonl"]}, "missing.jsonl"),
         ({"api_key_env": "NO_SUCH_KEY"}, "NO_SUCH_KEY"),
         ({"output": "no/such/folder/out.jsonl"}, "no/such/folder"),
-        ({"keep": "text,nope"}, "nope"),
     ],
 )
 def test_a_job_that_can_t_work_is_refused_and_leaves_nothing_behind(
@@ -126,13 +123,13 @@ def test_a_job_that_can_t_work_is_refused_and_leaves_nothing_behind(
 def test_too_many_failures_stop_the_run_which_then_resumes(
     place: MakePlace, simulate: Simulate
 ) -> None:
-    run = place(3000)
-    bad = simulate(reject=0.9, ttft_seconds=0.02)
-    ended = run.run(bad.base_url, stop_failed="20%", max_concurrency=16)
+    rows = 1500
+    run, bad = place(rows), simulate(reject=0.9, ttft_seconds=0.05)
+    ended = run.run(bad.base_url, stop_failed="20%", max_concurrency=8)
     assert ended.code == 5, ended.stderr
     assert "--stop-failed" in ended.stderr
     failed = ended.summary["failed"]
-    assert 0 < failed < 3000
+    assert 20 < failed < rows
     assert ended.summary["pending"] > 0
     good = simulate()
     ended = run.run(good.base_url, stop_failed="100%")

@@ -6,6 +6,7 @@ own host: it is not sent elsewhere unless it is named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -15,6 +16,11 @@ from penstock.job import Job
 
 OPENAI_HOST = "api.openai.com"
 OPENAI_VARIABLE = "OPENAI_API_KEY"
+
+NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
+# With one of these a server would see another request than was sent, or take a part of it for the
+# next one on the connection.
+FRAMING = frozenset({"connection", "content-length", "expect", "transfer-encoding", "upgrade"})
 
 
 class Secret:
@@ -88,8 +94,15 @@ def extra_headers(job: Job, environment: Mapping[str, str]) -> dict[str, str]:
                     f"Set {variable}, or give the value itself.",
                 )
             value = environment[variable]
-        if not name or any(c in name + value for c in "\r\n\0"):
+        if any(c in name + value for c in "\r\n\0"):
             raise JobError(f"--header {name!r}: a header can't hold line breaks")
+        if not NAME.fullmatch(name):
+            raise JobError(f"--header {name!r}: no header has such a name", "Check its spelling.")
+        if name.lower() in FRAMING:
+            raise JobError(
+                f"--header {name}: it says where a request ends, which Penstock sets itself",
+                "Leave it out.",
+            )
         headers[name] = value
     return headers
 

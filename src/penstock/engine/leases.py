@@ -76,13 +76,23 @@ class LeaseTable:
             self._credit[worker] += rows
 
     def grants(self) -> list[Grant]:
-        """The leases that can be sent now, the worker with most credit first."""
+        """The leases that can be sent now, the worker with most credit first.
+
+        Where fewer rows wait than there is credit for, as at a run's end, all workers get a part:
+        else one would queue what the free slots of another could send.
+        """
         granted = []
+        most = self._fair_share()
         while self._waiting and self._credit:
             worker = max(self._credit, key=self._credit.__getitem__)
             if self._credit[worker] <= 0:
                 break
-            granted.append(self._grant(worker, self._waiting.popleft()))
+            waiting = self._waiting.popleft()
+            wanted, rest = cut(waiting.wanted, most)
+            if rest:
+                self._waiting.appendleft(msgspec.structs.replace(waiting, wanted=rest))
+                waiting = msgspec.structs.replace(waiting, wanted=wanted)
+            granted.append(self._grant(worker, waiting))
         return granted
 
     def grant_to(self, worker: int, shard: Shard, wanted: Ranges) -> Grant:
@@ -129,6 +139,12 @@ class LeaseTable:
         """Whether some worker has credit that the waiting rows don't use up."""
         return sum(max(0, credit) for credit in self._credit.values()) > self.waiting_rows
 
+    def _fair_share(self) -> int:
+        """The most rows that one lease may have: all, unless too few wait for all the credit."""
+        waiting = self.waiting_rows
+        workers = sum(credit > 0 for credit in self._credit.values())
+        return -(-waiting // workers) if self.hungry and workers else max(1, waiting)
+
     def _grant(self, worker: int, waiting: Waiting) -> Grant:
         self._leases += 1
         grant = Grant(self._leases, worker, waiting.shard, waiting.wanted, waiting.condemned)
@@ -147,14 +163,18 @@ def count(ranges: Ranges) -> int:
 
 def split(ranges: Ranges) -> tuple[Ranges, Ranges]:
     """The first half of the rows, rounded up, and the others."""
+    return cut(ranges, (count(ranges) + 1) // 2)
+
+
+def cut(ranges: Ranges, rows: int) -> tuple[Ranges, Ranges]:
+    """The first `rows` rows, and the others."""
     first: Ranges = []
     second: Ranges = []
-    room = (count(ranges) + 1) // 2
     for start, end in ranges:
-        cut = min(end, start + room)
-        room -= cut - start
-        if cut > start:
-            first.append((start, cut))
-        if end > cut:
-            second.append((cut, end))
+        middle = min(end, start + rows)
+        rows -= middle - start
+        if middle > start:
+            first.append((start, middle))
+        if end > middle:
+            second.append((middle, end))
     return first, second

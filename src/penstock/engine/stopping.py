@@ -41,8 +41,8 @@ def complete() -> Stopped:
 
 
 def interrupted(number: signal.Signals) -> Stopped:
-    """A signal came."""
-    return Stopped(128 + number, f"interrupted by {number.name}", "Nothing is lost")
+    """A signal came; that the same command resumes is said of every run that did not end."""
+    return Stopped(128 + number, f"interrupted by {number.name}")
 
 
 def fatal_verdict(fatal: Fatal, endpoint: str) -> Stopped:

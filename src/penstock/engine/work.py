@@ -241,13 +241,18 @@ class Work:
         return None
 
     def _probe(self, now_ns: int) -> Pending | None:
-        """One record to see whether the endpoint is back, if it is this worker's turn."""
+        """One record to see whether the endpoint is back, if it is this worker's turn.
+
+        A fresh one where there is one: records that no server can answer would else be all that is
+        ever sent, and keep a sound endpoint down.
+        """
         if not (len(self._heap) or self._queue):
             return None
         if not self._limiter.claim_probe(now_ns, retry.PROBE_INTERVAL_NS):
             return None
         self._slab.add(C.PROBES, 1)
-        return self._heap.pop() if len(self._heap) else self._queue.popleft()
+        fresh = self._queue and (self.room or not len(self._heap))
+        return self._queue.popleft() if fresh else self._heap.pop()
 
     async def _wait(self) -> Pending | None:
         waiter: asyncio.Future[Pending | None] = self._loop.create_future()

@@ -12,7 +12,6 @@ import os
 import resource
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Coroutine
 from pathlib import Path
@@ -24,6 +23,7 @@ from penstock._core import PAUSED, REQUESTS, monotonic_ns
 from penstock.engine import credentials
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
+from penstock.engine.busy import busy_ns
 from penstock.engine.channel import Channel
 from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
@@ -254,7 +254,7 @@ class Worker:
     async def _beat(self) -> None:
         """Say that the loop is alive, account for slot time, and see to whatever waits for time."""
         due_ns = last_ns = monotonic_ns()
-        ran_ns = time.thread_time_ns()
+        ran_ns = busy_ns()
         while True:
             due_ns += int(BEAT_SECONDS * 1e9)
             await asyncio.sleep(max(0.0, (due_ns - monotonic_ns()) / 1e9))
@@ -262,8 +262,8 @@ class Worker:
             self._slab.record(H.LOOP_LAG_NS, max(0, now_ns - due_ns))
             if now_ns - due_ns > 1e9:  # stopped or starved: don't hurry after lost beats
                 due_ns = now_ns
-            self._account(now_ns - last_ns, time.thread_time_ns() - ran_ns)
-            last_ns, ran_ns = now_ns, time.thread_time_ns()
+            self._account(now_ns - last_ns, busy_ns() - ran_ns)
+            last_ns, ran_ns = now_ns, busy_ns()
             self._slab.set(C.HEARTBEAT_NS, now_ns)
             self._pace(now_ns)
             self._committer.tick(now_ns, idle=self._work.held == 0)
