@@ -151,7 +151,7 @@ REFUSALS: dict[str, tuple[Refused, type[PenstockError], str]] = {
     "unknown id": (lambda p: p.job(id="nowhere"), UsageError, "nowhere"),
     "prompt with batch lines": (batch_with_a_prompt, UsageError, "prompt"),
     "nothing can be rendered": (never_rendered, TemplateError, "text"),
-    "nothing can be read": (all_malformed, UsageError, ""),
+    "nothing can be read": (all_malformed, UsageError, "in.jsonl:1: malformed JSON"),
     "output in the way": (in_the_way, OutputError, "out.jsonl"),
     "output inside an input": (inside_the_input, OutputError, "out.jsonl"),
     "unknown format": (lambda p: p.job(output=str(p.path / "out.xlsx")), OutputError, "out.xlsx"),

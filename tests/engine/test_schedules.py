@@ -32,7 +32,7 @@ from penstock.engine.retry import (
 from penstock.ledger.rows import RowSet
 
 SECOND = 1_000_000_000
-SEEDS = 300
+SEEDS = 240
 MAX_ATTEMPTS = 4
 LONGEST_NS = 24 * 3600 * SECOND
 

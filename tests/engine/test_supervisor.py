@@ -563,7 +563,7 @@ def test_the_run_is_not_over_while_the_last_rows_are_still_being_read(play: Play
     play(main)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(24))
 def test_whatever_happens_to_workers_every_row_ends_once(play: Play, seed: int) -> None:
     async def main(world: World) -> None:
         dice = world.dice
@@ -593,7 +593,7 @@ def test_whatever_happens_to_workers_every_row_ends_once(play: Play, seed: int) 
     play(main, seed)
 
 
-@pytest.mark.parametrize("seed", range(15))
+@pytest.mark.parametrize("seed", range(10))
 def test_whenever_a_run_is_interrupted_it_ends_in_time_and_keeps_what_was_written(
     play: Play, seed: int
 ) -> None:

@@ -153,7 +153,7 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     if inputs.batch_lines:
         check_batch(job)
     schema = inputs.schema()
-    if not inputs.batch_lines:
+    if schema.names and not inputs.batch_lines:  # without any, what is wrong is the rows themselves
         provider.check_columns(schema.names)
     columns = output_columns(schema, keep=job.keep, prefix=job.prefix, id_column=job.id)
     check_types(Path(job.output), columns)

@@ -258,6 +258,8 @@ class Conductor:
             add_export(report, exported, self._job)
         else:
             add_account(report, account, self._plan.books.examples)
+            report.p50_seconds = totals.request_seconds(0.5)
+            report.p99_seconds = totals.request_seconds(0.99)
         return report
 
 

@@ -243,16 +243,15 @@ class Work:
     def _probe(self, now_ns: int) -> Pending | None:
         """One record to see whether the endpoint is back, if it is this worker's turn.
 
-        A fresh one where there is one: records that no server can answer would else be all that is
-        ever sent, and keep a sound endpoint down.
+        A queued one where there is one, and each in turn: records that no server can answer would
+        else be all that is ever sent, and keep a sound endpoint down.
         """
         if not (len(self._heap) or self._queue):
             return None
         if not self._limiter.claim_probe(now_ns, retry.PROBE_INTERVAL_NS):
             return None
         self._slab.add(C.PROBES, 1)
-        fresh = self._queue and (self.room or not len(self._heap))
-        return self._queue.popleft() if fresh else self._heap.pop()
+        return self._queue.popleft() if self._queue else self._heap.pop()
 
     async def _wait(self) -> Pending | None:
         waiter: asyncio.Future[Pending | None] = self._loop.create_future()
@@ -336,7 +335,11 @@ class Work:
         throttles_in_a_row: int,
         wait_seconds: float | None,
     ) -> None:
-        """Put a record on the heap; a throttled answer may pause the endpoint too."""
+        """Put a record on the heap; a throttled answer may pause the endpoint too.
+
+        A probe that never failed in earnest goes to the queue's end, so that a long outage does not
+        fill the heap.
+        """
         now_ns = monotonic_ns()
         if attempt.verdict.kind == "throttled":
             self._slab.add(C.THROTTLES, 1)
@@ -345,6 +348,9 @@ class Work:
                 self._limiter.pause(now_ns + int(pause * SECOND_NS))
         else:
             self._slab.add(retry_cell(decision.error_class), 1)
+            if not pending.attempts:
+                self._queue.append(pending)
+                return
         self._heap.push(now_ns + int(decision.delay_seconds * SECOND_NS), pending)
 
     def _note_health(self, attempt: Attempt) -> int:

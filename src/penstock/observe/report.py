@@ -22,8 +22,9 @@ class Failure(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, kw_only=True):
     """What a run came to.
 
-    Rows, tokens, cost and latency are of the whole run, as the ledger proves them; requests,
-    retries, throttles, limits and bottleneck are of this epoch.
+    Rows, tokens and cost are of the whole run, as the ledger proves them; requests, retries,
+    throttles, limits and bottleneck are of this epoch. Latency is of the whole run where it is
+    complete, else of this epoch's requests.
     """
 
     exit_code: int
