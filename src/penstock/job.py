@@ -616,5 +616,6 @@ def identity(job: Job) -> dict[str, Any]:
     The endpoint's host is free to change, its path is not.
     """
     kept = {one.name: getattr(job, one.name) for one in options() if one.identity}
+    kept["output"] = Path(job.output).name  # its folder is where the run directory is, or told
     kept["base_url_path"] = urlsplit(job.base_url).path.rstrip("/")
     return kept

@@ -22,8 +22,9 @@ FOLLOWING = """
 import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", '''
 import os, sys, time
-from penstock.engine.death import follow_parent
-follow_parent(os.getppid())
+from penstock.engine import death
+death.ORPHAN_SECONDS = 0.05
+death.follow_parent(os.getppid())
 print(os.getpid(), flush=True)
 time.sleep(60)
 '''], stdout=sys.stdout)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import urllib.request
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from penstock.engine import watch
-from penstock.engine.watch import watched
+from penstock.engine.watch import metrics_listener
 from penstock.errors import UsageError
 from penstock.job import Job
 from penstock.observe.observer import Observer
@@ -58,6 +59,16 @@ def never() -> bool:
     return False
 
 
+@asynccontextmanager
+async def shown(
+    job: Job, seen: Observer, progress: FakeProgress, hurried: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """A run under watch, its metrics' port taken first as a run does."""
+    with metrics_listener(job, progress.note) as listener:
+        async with watch.watched(job, seen, progress, listener, hurried):
+            yield
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "UPDATE_SECONDS", 0.001)
@@ -66,7 +77,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_progress_moves_and_shows_how_things_are_at_the_end() -> None:
     async def main() -> None:
         progress, seen = FakeProgress(), observer()
-        async with watched(Job(metrics_port="off"), seen, progress, never):
+        async with shown(Job(metrics_port="off"), seen, progress, never):
             while len(progress.snapshots) < 3:
                 await asyncio.sleep(0)
                 await asyncio.sleep(0.001)
@@ -85,7 +96,7 @@ def test_the_end_is_shown_also_when_the_run_raises() -> None:
     async def main() -> None:
         progress, seen = FakeProgress(), observer()
         with pytest.raises(ZeroDivisionError):
-            async with watched(Job(metrics_port="off"), seen, progress, never):
+            async with shown(Job(metrics_port="off"), seen, progress, never):
                 seen.state.succeeded = 7
                 raise ZeroDivisionError
         assert progress.snapshots[-1].done == 7
@@ -98,7 +109,7 @@ def test_metrics_are_served_and_gone_at_the_end_when_nobody_scraped() -> None:
 
     async def main() -> None:
         progress = FakeProgress()
-        async with watched(Job(metrics_port=str(port)), observer(), progress, never):
+        async with shown(Job(metrics_port=str(port)), observer(), progress, never):
             assert await scrape(port, "/healthz")
         with pytest.raises(OSError, match="refused"):
             await scrape(port)
@@ -112,7 +123,7 @@ def test_a_scrape_sees_the_run_as_it_is() -> None:
 
     async def main() -> None:
         seen = observer()
-        async with watched(Job(metrics_port=str(port)), seen, FakeProgress(), lambda: True):
+        async with shown(Job(metrics_port=str(port)), seen, FakeProgress(), lambda: True):
             seen.state.succeeded = 4
             text = await scrape(port)
         assert "penstock_run_info{" in text
@@ -128,7 +139,7 @@ def linger(monkeypatch: pytest.MonkeyPatch, hurried: Callable[[], bool]) -> tupl
     progress = FakeProgress()
 
     async def main() -> float:
-        async with watched(Job(metrics_port=str(port)), observer(), progress, hurried):
+        async with shown(Job(metrics_port=str(port)), observer(), progress, hurried):
             await scrape(port)
             began = asyncio.get_running_loop().time()
         return asyncio.get_running_loop().time() - began
@@ -153,7 +164,7 @@ def test_an_explicit_port_that_is_taken_is_refused_before_anything_is_shown() ->
         with socket.create_server(("127.0.0.1", 0)) as taken:
             job = Job(metrics_port=str(taken.getsockname()[1]))
             with pytest.raises(UsageError, match="--metrics-port"):
-                async with watched(job, observer(), progress, never):
+                async with shown(job, observer(), progress, never):
                     raise AssertionError("the run began")
         assert progress.snapshots == []
 

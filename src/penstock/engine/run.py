@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,7 +25,7 @@ from penstock.engine.opening import OpenRun, open_run
 from penstock.engine.signals import Switch, heard
 from penstock.engine.stopping import Stopped, complete
 from penstock.engine.supervisor import Supervisor
-from penstock.engine.watch import watched
+from penstock.engine.watch import metrics_listener, watched
 from penstock.errors import InputError, Interrupted, LedgerError, PenstockError, RowMissing
 from penstock.job import Job
 from penstock.ledger.account import Account
@@ -65,19 +66,31 @@ def run(
     Raises PenstockError for what is wrong before the first request; what stops a run under way is
     in the report's exit code and words.
     """
-    with open_run(job, environment, objects=objects, stdin=stdin) as opened:
-        return uvloop.run(Conductor(opened, progress, command, switch or Switch()).conduct())
+    with (
+        metrics_listener(job, progress.note) as listener,
+        open_run(job, environment, objects=objects, stdin=stdin) as opened,
+    ):
+        conductor = Conductor(opened, progress, command, switch or Switch(), listener)
+        return uvloop.run(conductor.conduct())
 
 
 class Conductor:
     """Conducts one epoch of an opened run."""
 
-    def __init__(self, opened: OpenRun, progress: Progress, command: str, switch: Switch) -> None:
+    def __init__(
+        self,
+        opened: OpenRun,
+        progress: Progress,
+        command: str,
+        switch: Switch,
+        listener: socket.socket | None,
+    ) -> None:
         self._opened = opened
         self._plan = opened.plan
         self._job = opened.plan.job
         self._progress = progress
         self._command = command
+        self._listener = listener
         self._switch = switch
         self._started_at = datetime.now(UTC)
         self._observer = Observer(state_of(opened))
@@ -112,7 +125,11 @@ class Conductor:
         stop_counting = threading.Event()
         try:
             async with watched(
-                self._job, self._observer, self._progress, lambda: self._signalled is not None
+                self._job,
+                self._observer,
+                self._progress,
+                self._listener,
+                lambda: self._signalled is not None,
             ):
                 counting = asyncio.create_task(self._count_rows(stop_counting))
                 stopped = await self._supervise()

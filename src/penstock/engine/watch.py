@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from penstock._core import monotonic_ns
 from penstock.job import Job
@@ -21,13 +22,17 @@ UPDATE_SECONDS = 0.25
 
 @asynccontextmanager
 async def watched(
-    job: Job, observer: Observer, progress: Progress, hurried: Callable[[], bool]
+    job: Job,
+    observer: Observer,
+    progress: Progress,
+    listener: socket.socket | None,
+    hurried: Callable[[], bool],
 ) -> AsyncIterator[None]:
     """Keep the progress moving and the metrics served, until a while after the run's end.
 
-    That while ends as soon as `hurried` says so.
+    The metrics are served on `listener`, if there is one; the while ends as soon as `hurried` says.
     """
-    exporter = await serve_metrics(job, observer, progress.note)
+    exporter = None if listener is None else await serve_metrics(job, observer, listener)
     moving = asyncio.create_task(move(observer, progress))
     try:
         yield
@@ -46,15 +51,24 @@ async def move(observer: Observer, progress: Progress) -> None:
         await asyncio.sleep(UPDATE_SECONDS)
 
 
-async def serve_metrics(
-    job: Job, observer: Observer, note: Callable[[str], None]
-) -> Exporter | None:
-    """The metrics' endpoint; None where it is off. Raises UsageError for a port that is taken."""
+@contextmanager
+def metrics_listener(job: Job, note: Callable[[str], None]) -> Iterator[socket.socket | None]:
+    """The socket that the metrics will be served on; None where they are off.
+
+    It is taken before anything else is done. Raises UsageError where the port is taken.
+    """
     if job.metrics_port == "off":
-        return None
+        yield None
+        return
     listener, said = listen(job.metrics_host, job.metrics_port)
     if said:
         note(said)
+    with listener:
+        yield listener
+
+
+async def serve_metrics(job: Job, observer: Observer, listener: socket.socket) -> Exporter:
+    """Serve the metrics of a run on a socket that listens."""
     labels = Labels(VERSION, job.provider, job.model or "")
     collector = RunCollector(
         lambda: (observer.snapshot(monotonic_ns()), observer.tally.totals()), labels

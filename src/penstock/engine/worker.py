@@ -88,6 +88,7 @@ class Worker:
         await self._loop.create_connection(lambda: self._channel, sock=ours)
         self._open(await self._setup)
         self._channel.send(Hello(os.getpid()))
+        self._ask_for_more()  # now: rows go to those who have asked, and others may have already
         beat = self._loop.create_task(self._guarded(self._beat()))
         self._slots = [
             self._loop.create_task(self._guarded(self._work.run_slot(slot)))
@@ -287,7 +288,7 @@ class Worker:
             queued=work.startable,
             hold=self._hold(),
             loop_busy_ns=ran_ns,
-            drained=self._exhausted and not work.queued and not work.retry_waiting,
+            drained=self._exhausted and not work.queued,
         )
         if self._leased:
             for cell, ns in spent.items():
@@ -310,9 +311,7 @@ class Worker:
                 return "throttled" if self._pacer.blocking == PAUSED else None
             bucket = self._buckets[self._pacer.blocking]
             return "requests" if bucket.resource == REQUESTS else "tokens"
-        if self._work.retry_waiting and not self._work.startable:
-            return "throttled"
-        return None
+        return None if self._work.room else "throttled"
 
     async def _close(self) -> None:
         """Let what is in flight finish within the grace, commit all, and say goodbye."""
