@@ -484,6 +484,55 @@ def test_records_that_no_server_can_answer_do_not_keep_a_sound_endpoint_down(pla
     )
 
 
+def test_a_few_records_that_no_server_can_answer_are_dead_letters_and_nothing_is_down(
+    play: Play,
+) -> None:
+    """The last four of a run failed ten times between them, were an outage, and never ended."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(12))
+        await scene.until_done()
+        assert scene.downs == []
+        assert {row for row, (why, _) in scene.ending.ended.items() if why} == {8, 9, 10, 11}
+        assert all(scene.ending.ended[row] == ("server_error", 5) for row in (8, 9, 10, 11))
+
+    play(
+        main,
+        lambda row, time: failed("server_error", 500) if row >= 8 else succeeded(),
+        slots=4,
+        max_attempts=5,
+    )
+
+
+@pytest.mark.parametrize("exhausted", [True, False])
+def test_many_such_records_are_given_up_after_ten_minutes_where_nothing_else_is_left(
+    play: Play, exhausted: bool
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.work.exhausted = exhausted
+        scene.add(*range(20))
+        await asyncio.sleep(590)
+        assert scene.work.down
+        assert scene.ending.ended == {}
+        await asyncio.sleep(300)
+        assert bool(scene.ending.ended) == exhausted
+
+    play(main, lambda row, time: failed("server_error", 500), slots=4, max_attempts=3)
+
+
+def test_a_server_that_is_not_reached_costs_no_attempt_however_few_records_there_are(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.asker._script = outage(60)(scene)
+        scene.add(0, 1)
+        await scene.until_done()
+        assert {one[0] for one in scene.ending.ended.values()} == {""}
+        assert scene.downs
+
+    play(main, slots=4, max_attempts=1)
+
+
 def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
     play: Play,
 ) -> None:

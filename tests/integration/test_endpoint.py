@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 from conftest import Simulate
 from integration.conftest import MakePlace
+from integration.server import answering, asked, echo, refusal, serving
 
 ROWS = 800
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -27,6 +29,23 @@ def test_an_outage_costs_no_row_and_the_run_goes_on_by_itself(
     assert run.dead_letters() == []
     assert happened(run.events(), "endpoint_up")
     assert "down" in ended.stderr
+
+
+def test_rows_that_no_server_can_answer_end_as_dead_letters_and_the_run_with_them(
+    place: MakePlace,
+) -> None:
+    """They were the last ones, failed ten times between them, and were taken for an outage."""
+    run = place(60)
+    poisoned = {row["text"] for row in run.rows[-4:]}
+
+    def answer(head: str, body: dict[str, Any]) -> bytes:
+        return refusal(500, "no") if asked(body) in poisoned else echo(head, body)
+
+    with serving(answering(answer)) as base_url:
+        ended = run.run(base_url, max_attempts=3)
+    assert ended.code == 3, ended.stderr
+    run.check_answers(dead=range(56, 60))
+    assert not happened(run.events(), "endpoint_down")
 
 
 def happened(events: list[dict[str, object]], name: str) -> bool:

@@ -12,6 +12,7 @@ class Pending:
 
     __slots__ = (
         "attempts",
+        "failed",
         "first_ns",
         "record",
         "request",
@@ -25,6 +26,7 @@ class Pending:
         self.shard = shard
         self.request: Request | None = None
         self.attempts = 0  # that count against --max-attempts
+        self.failed = False  # a transport failure or a 5xx was seen
         self.throttles = 0  # in a row
         self.throttles_alone = 0  # of those, with nothing else in flight
         self.first_ns = 0  # when a slot first took it

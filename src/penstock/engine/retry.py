@@ -17,6 +17,10 @@ PROBE_INTERVAL_NS = 1_000_000_000
 BUDGET_SHARE = 0.2  # retries per request
 BUDGET_PER_SECOND = 10.0
 HEAP_PER_SLOT = 4
+UNREACHED = frozenset(
+    {"connect", "connect_timeout", "dns"}
+)  # the record was never seen: no attempt
+GIVE_UP_NS = 600_000_000_000  # an endpoint that is down for so long, at the end of a run: see Work
 SECOND_NS = 1_000_000_000
 
 FINISH = "finish"  # the record ends, as result or dead letter
@@ -62,7 +66,7 @@ def decide(
         if exceeds_limit:
             return Decision(FINISH, error_class="exceeds_limit")
         return Decision(AGAIN, backoff(throttles, wait_seconds, chance), False, error_class)
-    counts = not endpoint_down
+    counts = not endpoint_down and error_class not in UNREACHED
     if counts and attempts >= max_attempts:
         return Decision(FINISH, error_class=error_class)
     return Decision(AGAIN, backoff(attempts, wait_seconds, chance), counts, error_class)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM for a run, where they can be heard: in the main thread alone.
+"""SIGINT, SIGTERM and SIGHUP for a run, where they can be heard: in the main thread alone.
 
 A run on another thread is stopped by a switch, in the hand of whoever waits for it in the main
 thread or in an event loop.
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-HEARD = (signal.SIGINT, signal.SIGTERM)
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -22,8 +22,10 @@ def heard(on_signal: Callable[[signal.Signals], None]) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in HEARD}
-    for number in HEARD:
+    # Who is told to ignore a signal (nohup) goes on ignoring it.
+    handlers = {number: signal.getsignal(number) for number in HEARD}
+    before = {number: one for number, one in handlers.items() if one != signal.SIG_IGN}
+    for number in before:
         loop.add_signal_handler(number, on_signal, number)
     try:
         yield

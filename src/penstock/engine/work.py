@@ -128,6 +128,8 @@ class Work:
         self._idle: deque[asyncio.Future[Pending | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._draining = False
+        self._down_since_ns = 0  # as this worker saw it; 0 while it is up
+        self.exhausted = False  # no fresh record will come
         self._busy = 0
 
     # --- what the worker sees ---------------------------------------------------------------------
@@ -297,7 +299,7 @@ class Work:
     def _follow(self, pending: Pending, attempt: Attempt) -> None:
         """Do what the verdict says."""
         was_down = self.down
-        throttles_in_a_row = self._note_health(attempt)
+        throttles_in_a_row = self._note_health(pending, attempt)
         pending.attempts += 1
         throttled = attempt.verdict.kind == "throttled"
         pending.throttles = pending.throttles + 1 if throttled else 0
@@ -306,7 +308,7 @@ class Work:
             attempt.verdict,
             attempts=pending.attempts,
             max_attempts=self._max_attempts,
-            endpoint_down=was_down or self.down,
+            endpoint_down=(was_down or self.down) and not self._gives_up(attempt),
             wait_seconds=wait,
             throttles=pending.throttles,
             exceeds_limit=throttled and self._exceeds_limit(pending, attempt),
@@ -353,16 +355,39 @@ class Work:
                 return
         self._heap.push(now_ns + int(decision.delay_seconds * SECOND_NS), pending)
 
-    def _note_health(self, attempt: Attempt) -> int:
-        """Tell all workers how the endpoint fares; returns the throttles in a row."""
+    def _note_health(self, pending: Pending, attempt: Attempt) -> int:
+        """Tell all workers how the endpoint fares; returns the throttles in a row.
+
+        A record's first failure is held against the endpoint, later ones against the record, unless
+        the server was not reached at all, or there is no room to try other records: a few records
+        that no server can answer must not make a sound endpoint look down.
+        """
         if attempt.verdict.kind == "throttled":
             return self._limiter.record_throttle()
         if attempt.status == 0 or attempt.status >= 500:
-            if self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
+            unreached = attempt.verdict.error_class in retry.UNREACHED
+            blames_endpoint = not pending.failed or unreached or not self.room
+            pending.failed = True
+            if blames_endpoint and self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
                 self._on_down(reason_of(attempt))
         else:
             self._limiter.record_success()
         return 0
+
+    def _gives_up(self, attempt: Attempt) -> bool:
+        """Whether an answer of an endpoint that is down counts against its record all the same.
+
+        At the end of a run, when everything left has failed before and the endpoint answers nothing
+        but 5xx for ten minutes, only time tells records that no server can answer from an outage.
+        """
+        if not self.down:
+            self._down_since_ns = 0
+            return False
+        now_ns = monotonic_ns()
+        self._down_since_ns = self._down_since_ns or now_ns
+        if now_ns - self._down_since_ns < retry.GIVE_UP_NS or attempt.status < 500:
+            return False
+        return self.exhausted and all(pending.failed for pending in self._queue)
 
     def _exceeds_limit(self, pending: Pending, attempt: Attempt) -> bool:
         """Whether the record is larger than the limit: then it pauses nothing, and ends."""

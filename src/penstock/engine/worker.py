@@ -268,6 +268,7 @@ class Worker:
             self._slab.set(C.HEARTBEAT_NS, now_ns)
             self._pace(now_ns)
             self._committer.tick(now_ns, idle=self._work.held == 0)
+            self._work.exhausted = self._exhausted
             self._work.dispatch()
             self._ask_for_more()
 

@@ -10,7 +10,7 @@ from penstock.observe.state import Endpoint
 from penstock.observe.words import count, duration
 
 _SENTENCES = {
-    "throttled": "throttled by the provider",
+    "throttled": "waiting to ask again: the provider throttles or fails",
     "input": "waiting for input: reading is slower than the provider",
     "cpu": "limited by CPU: the workers are at full load",
     "disk": "waiting for the disk: results are not written yet",
