@@ -24,6 +24,7 @@ LEVELS = (
     ("engine", "bench"),
     ("ledger", "simulator"),
     ("sources", "providers", "transport", "observe"),
+    ("origins",),
     ("job", "record", "version", "_core"),
     ("errors",),
 )

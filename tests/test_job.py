@@ -11,20 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import JobError
-from penstock.job import (
+from penstock.job import Job, Option, identity, nested, options, parse_duration, parse_percent
+from penstock.origins import (
     EXPECTED,
     PATH_KEYS,
     QUANTITIES,
-    Job,
-    Option,
     convert,
     expected,
-    identity,
     load_job,
-    nested,
-    options,
-    parse_duration,
-    parse_percent,
     plain_types,
 )
 
@@ -107,6 +101,9 @@ def test_the_words_for_a_number_tell_its_true_bounds(one: Option) -> None:
         ({"param": {"stream": True}}, "--param stream is not a parameter"),
         ({"param": {"a": 1, "a.b": 2}}, "--param a.b: a has a value already"),
         ({"param": {"a.b": 1, "a": 2}}, "--param a: given twice"),
+        ({"param": {"a..b": 1}}, "--param a..b: a name between dots is empty"),
+        ({"prompt": " "}, "--prompt is empty"),
+        ({"max_concurrency": 10**6}, "--max-concurrency 1000000: expected at most 65,536"),
         ({"promt": "x"}, "there is no option 'promt'"),
     ],
 )

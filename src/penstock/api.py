@@ -18,10 +18,11 @@ from penstock.engine.opening import OBJECTS
 from penstock.engine.run import run as run_job
 from penstock.engine.signals import Switch
 from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, PenstockError, error_for
-from penstock.job import Job, load_job
+from penstock.job import Job
 from penstock.ledger.results import results as read_results
 from penstock.observe.progress import Progress, progress_for
 from penstock.observe.report import Report
+from penstock.origins import load_job
 from penstock.simulator import Settings, spawn
 
 FINISHED = (EXIT_COMPLETE, EXIT_DEAD_LETTERS)

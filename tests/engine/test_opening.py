@@ -13,6 +13,7 @@ import pytest
 
 from engine.shards import rows_of
 from ledger.ledger_rows import answer, dead
+from penstock.engine import limits, opening
 from penstock.engine.credentials import Secret
 from penstock.engine.opening import OBJECTS, OpenRun, open_run, run_directory_of
 from penstock.errors import (
@@ -394,3 +395,9 @@ def test_the_lock_is_let_go_at_the_end_whatever_happened(place: Place) -> None:
     with open_run(place.job(), {}) as opened:
         assert opened.plan.epoch == 2
         assert msgspec.json.decode(opened.run_directory.workers_path.read_bytes())
+
+
+def test_a_token_limit_below_one_record_is_said_and_a_request_limit_is_none(tmp_path: Path) -> None:
+    buckets = limits.buckets_of(Job(rpm=1, tpm=10, output_tpm=500), 300)
+    (said,) = opening.tight_limits(buckets, 300)
+    assert said.startswith("--tpm 10 is less than the 300 tokens")

@@ -13,11 +13,12 @@ from engine.crew import DEAD_LETTER, FakeBooks, FakeWorker, World
 from engine.limiters import slab
 from engine.shards import shards
 from engine.virtual_time import Clock, VirtualLoop
-from penstock.engine import supervisor as supervisor_module
+from penstock.engine import crew as crew_module
+from penstock.engine.crew import HUNG_NS
 from penstock.engine.leases import Grant
 from penstock.engine.plan import Plan
 from penstock.engine.stopping import Stopped
-from penstock.engine.supervisor import HUNG_NS, Supervisor, cause_of, ending
+from penstock.engine.supervisor import Supervisor
 from penstock.errors import EXIT_INTERNAL, EXIT_LIMIT, EXIT_PROVIDER, EXIT_USAGE, InputError
 from penstock.job import Job
 from penstock.ledger.rows import RowSet
@@ -92,7 +93,7 @@ def play(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Play:
     ) -> None:
         async def begin(loop: VirtualLoop) -> None:
             world = World(loop, seed, **settings)
-            monkeypatch.setattr(supervisor_module, "WorkerProcess", world.make)
+            monkeypatch.setattr(crew_module, "WorkerProcess", world.make)
             await main(world)
 
         clock.run(begin)
@@ -258,7 +259,7 @@ def test_a_quarantine_worker_that_never_gets_ready_ends_the_run_as_a_crash_loop(
     async def main(world: World) -> None:
         scene = Scene(world)
         running = asyncio.ensure_future(scene.run())
-        await world.until(lambda: bool(scene.supervisor._quarantine))
+        await world.until(lambda: bool(scene.supervisor._isolation))
         world.early_deaths = 100
         stopped = await running
         assert stopped.exit_code == EXIT_INTERNAL
@@ -271,7 +272,7 @@ def test_a_quarantine_worker_that_crashes_before_it_is_ready_accuses_no_row(play
     async def main(world: World) -> None:
         scene = Scene(world, rows=1)
         running = asyncio.ensure_future(scene.run())
-        await world.until(lambda: bool(scene.supervisor._quarantine))
+        await world.until(lambda: bool(scene.supervisor._isolation))
         world.poisoned.clear()
         world.early_deaths, world.early_status = 2, -signal.SIGSEGV
         assert (await running).complete
@@ -286,11 +287,12 @@ def test_rows_are_not_given_to_a_quarantine_worker_that_is_being_buried(play: Pl
         scene = Scene(world)
         supervisor, keeper = scene.supervisor, FakeWorker(world, 1, 2, 1, slab(), True)
         keeper.ready = keeper.gone = True
-        supervisor._workers[1] = keeper  # type: ignore[assignment]
+        supervisor._crew._workers[1] = keeper  # type: ignore[assignment]
         suspect = Grant(1, 1, shards(8, 8)[0], [(0, 8)])
-        supervisor._quarantine.accuse(suspect, [(3, 4)])
-        await supervisor._tend_quarantine()
-        assert supervisor._quarantine.current is None, "its end would be blamed on this row"
+        isolation = supervisor._isolation
+        isolation.accuse([suspect], [3], "killed by SIGSEGV")
+        await isolation.tend()
+        assert isolation._quarantine.current is None, "its end would be blamed on this row"
         assert keeper.leases == []
 
     play(main)
@@ -612,26 +614,3 @@ def test_whenever_a_run_is_interrupted_it_ends_in_time_and_keeps_what_was_writte
         assert set(scene.books.done) == set(world.durable)
 
     play(main, seed)
-
-
-# --- pure helpers --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "words"),
-    [(0, "exit status 0"), (70, "exit status 70"), (-11, "killed by SIGSEGV"), (-99, "signal 99")],
-)
-def test_an_exit_status_is_said_in_words(status: int, words: str) -> None:
-    assert words in ending(status)
-
-
-def test_the_cause_of_an_end_is_the_hang_then_its_own_words_then_its_status(clock: Clock) -> None:
-    async def main(loop: VirtualLoop) -> None:
-        worker = FakeWorker(World(loop), 1, 0, 1, None, False)  # type: ignore[arg-type]
-        assert cause_of(worker, -9) == "killed by SIGKILL"  # type: ignore[arg-type]
-        worker.failure = "Traceback (most recent call last):\n  ...\nKeyError: 'x'\n"
-        assert cause_of(worker, -9) == "KeyError: 'x'"  # type: ignore[arg-type]
-        worker.was_hung = True
-        assert cause_of(worker, -9) == "gave no heartbeat for 30 s"  # type: ignore[arg-type]
-
-    clock.run(main)

@@ -106,3 +106,24 @@ def test_tojson_leaves_angle_brackets_and_other_scripts_alone() -> None:
 def test_a_global_does_not_stand_in_for_a_missing_column(name: str) -> None:
     with pytest.raises(RenderError, match=f"'{name}' is undefined"):
         render(f"{{{{ {name} }}}}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ 'a' * 10**10 }}",
+        "{{ 10**10 * 'a' }}",
+        "{{ [1] * 10**9 }}",
+        "{{ 'a'|center(10**10) }}",
+        "{{ 9**9**9 }}",
+        "{{ '%9999999999d' % 1 }}",
+    ],
+)
+def test_a_short_template_that_would_make_an_endless_text_is_refused(text: str) -> None:
+    with pytest.raises(RenderError):
+        Template("--prompt", text).render({"a": 1})
+
+
+def test_ordinary_arithmetic_and_repetition_work() -> None:
+    text = "{{ 3 * 4 }} {{ '-' * 5 }} {{ 2 ** 10 }} {{ 'x'|center(5) }} {{ '%03d' % 7 }}"
+    assert Template("--prompt", text).render({"a": 1}) == "12 ----- 1024   x   007"

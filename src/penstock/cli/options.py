@@ -11,17 +11,8 @@ from typing import Any, get_origin
 
 import click
 
-from penstock.job import (
-    Job,
-    Option,
-    allowed_words,
-    convert,
-    load_job,
-    options,
-    parse_pair,
-    parse_text,
-    plain_types,
-)
+from penstock.job import Job, Option, options
+from penstock.origins import allowed_words, convert, load_job, parse_pair, parse_text, plain_types
 
 SHORT = {"output": "-o"}
 

@@ -11,7 +11,8 @@ import msgspec
 
 from penstock.cli.options import GroupedCommand, GroupedOption, command_line, given, job_flags
 from penstock.errors import UsageError
-from penstock.job import Job, reason, with_prompt
+from penstock.job import Job
+from penstock.origins import reason, with_prompt
 
 HELP = """Ask again for rows that ended as dead letters, and export anew.
 

@@ -12,7 +12,8 @@ import msgspec
 
 from penstock.cli.options import GroupedCommand, GroupedOption, shown_default
 from penstock.errors import JobError, UsageError
-from penstock.job import parse_percent, reason
+from penstock.job import parse_percent
+from penstock.origins import reason
 from penstock.simulator.settings import Settings
 
 HELP = """Serve a simulated provider on this machine, until Ctrl+C.

@@ -29,15 +29,12 @@ HUNG_NS = 30_000_000_000
 PUNCTUAL_NS = 1_000_000_000  # after a tick later than this, silence counts anew: we were stopped
 
 
-class Death(msgspec.Struct, frozen=True):
-    """How a worker ended; its segments are read and merged by then."""
-
-    status: int  # as Popen gives it
-    busy_with: list[int]  # the rows that its slots had started
-
-
 class Crew:
-    """The workers of one epoch, by number. One that died leaves it once it is buried."""
+    """The workers of one epoch. One that died leaves it once it is buried.
+
+    `on_death` learns of each burial: the worker, its exit status as Popen gives it, and the rows
+    that its slots had started. By then its segments are read, and went to `on_written`.
+    """
 
     def __init__(
         self,
@@ -46,7 +43,7 @@ class Crew:
         *,
         on_message: Callable[[WorkerProcess, FromWorker], None],
         on_written: Callable[[list[Written]], None],
-        on_death: Callable[[WorkerProcess, Death], None],
+        on_death: Callable[[WorkerProcess, int, list[int]], None],
         on_stop: Callable[[Stopped], None],
         on_burial: Callable[[asyncio.Task[None]], None],
     ) -> None:
@@ -61,7 +58,7 @@ class Crew:
         self._burials: set[asyncio.Task[None]] = set()
         self._numbers = 0
         self._respawn = Respawn(plan.workers + 1)
-        self._looked_ns = monotonic_ns()
+        self._looked_ns = 0
         self._punctual_since_ns = 0
         self._exhausted = False
         self.draining = False
@@ -88,7 +85,6 @@ class Crew:
     async def start(self, region: Region) -> None:
         """Fill every seat of `region` but the quarantine's."""
         self._region = region
-        self._looked_ns = monotonic_ns()
         for seat in range(self._plan.workers):
             await self._spawn(seat)
 
@@ -222,7 +218,7 @@ class Crew:
         self._region.clear_seat(worker.seat)
         del self._workers[worker.number]
         self._observer.state.workers = len(self._workers)
-        self._on_death(worker, Death(status, busy_with))
+        self._on_death(worker, status, busy_with)
         worker.close()
 
     def replace(self, worker: WorkerProcess) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock._core import REQUESTS
 from penstock.engine import limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
@@ -281,7 +282,7 @@ def begin(
         columns=checked.columns,
         redo=redo,
         notes=[checked.columns.announcement()],
-        warnings=[],
+        warnings=list(tight_limits(plan.buckets, largest)),
     )
 
 
@@ -289,6 +290,17 @@ def job_of_redo(job: Job, redo: Generation) -> Job:
     """The job that a redo asks under: the changed one, with what is free to change as it is now."""
     kept = identity(job).keys() & redo.job.keys()
     return msgspec.structs.replace(job, **{name: redo.job[name] for name in kept})
+
+
+def tight_limits(buckets: Sequence[limits.Bucket], largest: int) -> Iterator[str]:
+    """Words about each limit that is smaller than one record's predicted tokens."""
+    for bucket in buckets:
+        if bucket.resource != REQUESTS and bucket.limit < largest:
+            flag = bucket.name.replace("_", "-")
+            yield (
+                f"--{flag} {bucket.limit:,} is less than the {largest:,} tokens that one record is "
+                "predicted to take: each waits for several whole windows"
+            )
 
 
 def largest_cost(provider: Provider, sample: Iterable[Record]) -> int:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from penstock.errors import UsageError
-from penstock.job import Job, check, convert, identity
+from penstock.job import Job, check, identity
 from penstock.ledger.account import Account
 from penstock.ledger.disk import Disk
 from penstock.ledger.generation import Generation, begin_redo, unfinished
@@ -24,6 +24,7 @@ from penstock.ledger.recovery import recover
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.summary import read_summary
+from penstock.origins import convert
 
 COMPLETE = (0, 3)
 

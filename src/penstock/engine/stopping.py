@@ -28,6 +28,7 @@ class Stopped(msgspec.Struct, frozen=True):
     exit_code: int
     message: str
     next_step: str = ""
+    at_once: bool = False  # what is in flight could not be kept, or there is nothing
 
     @property
     def complete(self) -> bool:
@@ -72,7 +73,7 @@ def failures(ended: int, failed: int, share: str) -> Stopped:
 
 def disk_failed(reason: str) -> Stopped:
     """The ledger can't be written."""
-    return Stopped(errors.EXIT_INTERNAL, reason, "Mend the disk or make room on it")
+    return Stopped(errors.EXIT_INTERNAL, reason, "Mend the disk or make room on it", at_once=True)
 
 
 def input_failed(error: errors.PenstockError) -> Stopped:
@@ -95,4 +96,5 @@ def crash_loop(words: str) -> Stopped:
         errors.EXIT_INTERNAL,
         f"worker processes can't start; the last one said:\n{words or '(nothing)'}",
         "Mend what it says",
+        at_once=True,
     )

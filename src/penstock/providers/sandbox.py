@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -11,6 +12,10 @@ from jinja2 import StrictUndefined, Undefined, nodes, pass_eval_context
 from jinja2.compiler import CodeGenerator, Frame
 from jinja2.filters import do_join
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+MOST: Final = 1 << 24  # characters or items that one expression may make
+MOST_POWER: Final = 1 << 16
+WIDE: Final = re.compile(r"%[^a-zA-Z%]*(\d{5}|\*)")
 
 
 class RenderError(Exception):
@@ -32,15 +37,43 @@ class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, in which an object's own keys go before the methods of Python's dict."""
 
     code_generator_class = Generator
+    intercepted_binops = frozenset({"*", "**", "%"})
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict) and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
 
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """An operator that can make much of little; raises RenderError where it would."""
+        if operator == "**" and max(abs(left), abs(right)) > MOST_POWER:
+            raise RenderError(f"{operator} of large numbers")
+        if operator == "*" and sized(left) * repeated(right) + sized(right) * repeated(left) > MOST:
+            raise RenderError(f"a text or list repeated to more than {MOST:,} parts")
+        if operator == "%" and isinstance(left, str) and WIDE.search(left):
+            raise RenderError("a width of more than four digits")
+        return super().call_binop(context, operator, left, right)
+
     def concatenated(self, parts: Iterable[Any]) -> str:
         """The operator `~`."""
         return "".join(str(printable(part)) for part in parts)
+
+
+def sized(value: Any) -> int:
+    """How many characters or items a value has; 0 for what can't be repeated."""
+    return len(value) if isinstance(value, (str, list, tuple, bytes)) else 0
+
+
+def repeated(value: Any) -> int:
+    """How often something multiplied by a value is repeated."""
+    return value if isinstance(value, int) else 0
+
+
+def center(value: Any, width: int = 80) -> str:
+    """Jinja2's filter, of a bounded width. Raises RenderError."""
+    if width > MOST:
+        raise RenderError(f"center() to more than {MOST:,} characters")
+    return str(value).center(width)
 
 
 def printable(value: Any) -> Any:
@@ -99,7 +132,7 @@ def join_filter(context: Any, value: Any, *args: Any, **kwargs: Any) -> Any:
 def sandbox() -> Sandbox:
     """The environment, made."""
     made = Sandbox(undefined=StrictUndefined, finalize=printable, keep_trailing_newline=True)
-    filters = {**made.filters, "join": join_filter}
+    filters = {**made.filters, "join": join_filter, "center": center}
     made.filters = {name: refusing_null(name, one) for name, one in filters.items()}
     made.filters.update(default=default, d=default, tojson=to_json)
     # A global would stand in, unseen, for a missing column of the same name.

@@ -1,0 +1,196 @@
+"""Reading a job: flags over environment over file, each checked against the options of `Job`.
+
+Whatever its origin, a value that can't be is refused by the name that the user wrote, with what is
+expected there.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+
+from penstock.errors import JobError
+from penstock.job import MOST, Job, Option, check, options
+
+# Paths in a job file are relative to the file.
+PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file"})
+
+# Text on a command line, but a number in TOML and in Python just as well: 0.05, 25, 9464.
+QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})
+
+# What an option's value has to be, in words; a whole number is a Count, a number is Positive.
+EXPECTED: dict[Any, str] = {
+    bool: "true or false",
+    int: "a whole number of at least 1",
+    float: "a number above 0",
+    str: "text",
+    dict: "a table of KEY = VALUE",
+    tuple: "a list of paths",
+}
+
+FLAG_WORDS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(
+    ("0", "false", "no", "off", ""), False
+)
+
+
+def load_job(
+    flags: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Job:
+    """The job of flags over environment over file, checked.
+
+    `flags` holds only what was given. Raises JobError: the key, its value and what is allowed.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for layer in (read_job_file(file) if file else {}, read_environment(environment), flags):
+        values = {**values, **with_prompt(layer)}
+    job = convert(values)
+    check(job)
+    return job
+
+
+def with_prompt(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of one origin, with the prompt read from its file. Raises JobError."""
+    file, prompt = values.get("prompt_file"), values.get("prompt")
+    if file is None:
+        return values if prompt is None else {**values, "prompt_file": None}
+    if prompt is not None:
+        raise JobError("both --prompt and --prompt-file are given", "Keep one of them.")
+    path = Path(file)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(
+            f"--prompt-file {path}: {reason(error)}", "Name a readable UTF-8 file."
+        ) from None
+    return {**values, "prompt": text}
+
+
+def reason(error: Exception) -> str:
+    """Why a file can't be read, without its name, which stands before it."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def read_job_file(path: Path) -> dict[str, Any]:
+    """The keys of a job file, with its paths made relative to it. Raises JobError."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise JobError(f"job file {path}: {reason(error)}", "Mend it, or name another.") from None
+    values = {key.replace("-", "_"): value for key, value in values.items()}
+    if isinstance(values.get("inputs"), str):
+        values["inputs"] = [values["inputs"]]
+    try:
+        convert(values)
+    except JobError as error:
+        raise JobError(f"job file {path}: {error.what}", error.next_step) from None
+    here = path.parent
+    for key in PATH_KEYS & values.keys():
+        values[key] = str(here / values[key])
+    if "inputs" in values:
+        values["inputs"] = [item if item == "-" else str(here / item) for item in values["inputs"]]
+    return values
+
+
+def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The options that PENSTOCK_* variables give. Raises JobError if one doesn't parse."""
+    found: dict[str, Any] = {}
+    for one in options():
+        text = environment.get(one.variable)
+        if text is not None:
+            found[one.name] = parse_text(one, text, one.variable)
+    return found
+
+
+def parse_text(one: Option, text: str, where: str) -> Any:
+    """The value of an option written as text, in a flag or a variable. Raises JobError."""
+    if one.name == "inputs":
+        return tuple(text.split(os.pathsep))
+    if get_origin(one.type) is dict:
+        return dict(parse_pair(one, part) for part in text.split("\n") if part)
+    if text in allowed_words(one):
+        return text
+    kind = plain_types(one.type)[0]
+    try:
+        if kind is bool:
+            return FLAG_WORDS[text.lower()]
+        return kind(text) if kind in (int, float) else text
+    except (ValueError, KeyError):
+        raise misfit(one, text, where) from None
+
+
+def parse_pair(one: Option, text: str) -> tuple[str, Any]:
+    """KEY=VALUE of a repeated option; a --param's value is JSON where it parses."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise JobError(f"{one.flag} {text!r}: expected {one.metavar}")
+    if one.name != "param":
+        return key, value
+    try:
+        return key, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return key, value
+
+
+def convert(values: Mapping[str, Any]) -> Job:
+    """`values` as a Job; raises JobError for unknown keys and for values of the wrong type."""
+    known = {one.name: one for one in options()}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise JobError(
+                f"there is no option {key!r}",
+                f"Did you mean {near[0]!r}?" if near else "See `penstock run --help`.",
+            )
+    try:
+        return msgspec.convert({key: plain_text(key, one) for key, one in values.items()}, Job)
+    except msgspec.ValidationError as error:
+        key = str(error).partition("$.")[2].rstrip("`").split("[")[0].split(".")[0]
+        raise misfit(known[key], values[key], known[key].flag) from None
+
+
+def plain_text(key: str, value: Any) -> Any:
+    """A value as its option has it: quantities are text."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if key in QUANTITIES and is_number else value
+
+
+def misfit(one: Option, value: Any, where: str) -> JobError:
+    """The error for a value that an option can't have."""
+    too_large = isinstance(value, int) and value > MOST
+    allowed = f"at most {MOST:,}" if too_large else expected(one)
+    return JobError(f"{where} {value!r}: expected {allowed}", f"{where}: {one.help}")
+
+
+def expected(one: Option) -> str:
+    """What an option's value has to be, in words."""
+    words = [
+        EXPECTED[get_origin(kind) or kind]
+        for kind in plain_types(one.type)
+        if kind is not type(None) and get_origin(kind) is not Literal
+    ]
+    words += allowed_words(one)
+    return " or ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def plain_types(annotation: Any) -> list[Any]:
+    """The members of a union, each without its constraints: `Count | None` is [int, NoneType]."""
+    members = (
+        get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    )
+    return [get_args(one)[0] if get_origin(one) is Annotated else one for one in members]
+
+
+def allowed_words(one: Option) -> tuple[str, ...]:
+    """The words that a Literal part of an option's type allows."""
+    literals = (kind for kind in plain_types(one.type) if get_origin(kind) is Literal)
+    return tuple(word for kind in literals for word in get_args(kind))
