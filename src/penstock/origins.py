@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from penstock.errors import JobError
-from penstock.job import MOST, Job, Option, check, options
+from penstock.job import MOST, MOST_SLOTS, Job, Option, check, options
 
 # Paths in a job file are relative to the file.
 PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file"})
@@ -166,8 +166,9 @@ def plain_text(key: str, value: Any) -> Any:
 
 def misfit(one: Option, value: Any, where: str) -> JobError:
     """The error for a value that an option can't have."""
-    too_large = isinstance(value, int) and value > MOST
-    allowed = f"at most {MOST:,}" if too_large else expected(one)
+    most = MOST_SLOTS if one.name == "max_concurrency" else MOST
+    too_large = isinstance(value, int) and value > most
+    allowed = f"at most {most:,}" if too_large else expected(one)
     return JobError(f"{where} {value!r}: expected {allowed}", f"{where}: {one.help}")
 
 
