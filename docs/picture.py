@@ -34,7 +34,7 @@ SNAPSHOT = Snapshot(
     eta_seconds=2.5,
     p50_seconds=0.289,
     p99_seconds=0.700,
-    limiting="limited to 9,000 requests/min: 98 % used",
+    limiting="limited to 9,000 requests/min",
 )
 
 
@@ -42,7 +42,8 @@ def main() -> None:
     console = Console(record=True, width=80, file=io.StringIO(), force_terminal=True)
     console.print(COMMAND, highlight=False, markup=False)
     console.print(
-        "output: the input's columns are channel text, product text, text text", highlight=False
+        "output: the input's columns are channel (text), product (text), text (text)",
+        highlight=False,
     )
     console.print(Bar(SNAPSHOT))
     svg = console.export_svg(title="penstock run", clear=False)

@@ -91,7 +91,7 @@ def test_a_column_can_become_wider() -> None:
 
 
 def test_the_announcement_names_each_kept_column_with_its_type() -> None:
-    assert "a int, b json" in output_columns(schema(a="int", b="json")).announcement()
+    assert "a (int), b (json)" in output_columns(schema(a="int", b="json")).announcement()
     assert "no columns" in output_columns(schema(a="int"), keep="none").announcement()
 
 

@@ -28,6 +28,7 @@ from penstock.engine.channel import Channel
 from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
 from penstock.engine.decoding import records_of_lease
+from penstock.engine.ending import Ending
 from penstock.engine.leases import count
 from penstock.engine.limits import buckets_of
 from penstock.engine.messages import (
@@ -47,7 +48,7 @@ from penstock.engine.messages import (
 )
 from penstock.engine.pacer import Pacer
 from penstock.engine.region import Region
-from penstock.engine.work import Ending, Work
+from penstock.engine.work import Work
 from penstock.errors import JobError, LedgerError
 from penstock.ledger.disk import Disk
 from penstock.ledger.mark import ShardMark

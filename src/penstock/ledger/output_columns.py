@@ -69,7 +69,7 @@ class OutputColumns(msgspec.Struct, frozen=True):
         """The types of the input's columns in one line, to be said before the first request."""
         if not self.kept:
             return "output: no columns of the input"
-        told = ", ".join(f"{column.name} {column.type}" for column in self.kept_columns)
+        told = ", ".join(f"{column.name} ({column.type})" for column in self.kept_columns)
         return f"output: the input's columns are {told}"
 
 

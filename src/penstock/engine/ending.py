@@ -1,0 +1,69 @@
+"""How a record leaves a worker: counted, and committed as a result or a dead letter."""
+
+from __future__ import annotations
+
+from penstock._core import Slab, monotonic_ns
+from penstock.engine.attempt import Attempt
+from penstock.engine.clock import wall_us
+from penstock.engine.committer import Committer
+from penstock.engine.pending import Pending
+from penstock.engine.results import dead_letter, result_of
+from penstock.job import KeepResponse
+from penstock.ledger.mark import ShardMark
+from penstock.observe.slab_layout import C
+from penstock.record import Record
+
+
+class Ending:
+    """Where a worker's records end."""
+
+    def __init__(
+        self, committer: Committer, slab: Slab, endpoint: str, generation: int, keep: KeepResponse
+    ) -> None:
+        self._committer = committer
+        self._slab = slab
+        self._endpoint = endpoint
+        self._generation = generation
+        self._keep = keep
+
+    @property
+    def congested(self) -> bool:
+        """Whether the disk is behind."""
+        return self._committer.congested
+
+    def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
+        """The record ended with this attempt; `error_class` is empty where it succeeded."""
+        result = result_of(
+            pending,
+            attempt,
+            error_class=error_class,
+            endpoint=self._endpoint,
+            generation=self._generation,
+            now_ns=monotonic_ns(),
+            finished_at=wall_us(),
+            keep=self._keep,
+        )
+        self._count(error_class)
+        self._count_tokens(attempt)
+        self._committer.add(result, pending.shard)
+
+    def unasked(self, record: Record, shard: ShardMark, error_class: str, message: str) -> None:
+        """The record ended without a request."""
+        letter = dead_letter(
+            record, error_class, message, generation=self._generation, finished_at=wall_us()
+        )
+        self._count(error_class)
+        self._committer.add(letter, shard)
+
+    def _count(self, error_class: str) -> None:
+        self._slab.add(C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED, 1)
+
+    def _count_tokens(self, attempt: Attempt) -> None:
+        answer = attempt.answer
+        if answer is None:
+            return
+        cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
+        self._slab.add(C.UNCACHED_INPUT_TOKENS, max(0, (answer.input_tokens or 0) - cached))
+        self._slab.add(C.CACHED_INPUT_TOKENS, cached)
+        self._slab.add(C.VISIBLE_OUTPUT_TOKENS, max(0, (answer.output_tokens or 0) - reasoning))
+        self._slab.add(C.REASONING_TOKENS, reasoning)
