@@ -25,7 +25,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """The event as a sentence."""
-        raise NotImplementedError
+        return self.name.replace("_", " ")
 
 
 class RunStarted(Event, frozen=True):
