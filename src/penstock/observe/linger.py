@@ -23,4 +23,4 @@ def linger_seconds(scrape_times: Sequence[float], ended_at: float, now: float) -
         return 0.0
     gaps = [later - earlier for earlier, later in pairwise(scrape_times)][-RECENT_GAPS:]
     wait = min(MOST_SECONDS, INTERVALS * max(gaps)) if gaps else MOST_SECONDS
-    return max(0.0, ended_at + wait - now)
+    return max(0.0, wait - (now - ended_at))
