@@ -23,7 +23,7 @@ import os, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", '''
 import os, sys, time
 from penstock.engine import death
-death.ORPHAN_SECONDS = 0.05
+death.LAST_SECONDS = 0.05
 death.follow_parent(os.getppid())
 print(os.getpid(), flush=True)
 time.sleep(60)

@@ -21,8 +21,8 @@ from penstock.engine.pending import Pending
 from penstock.engine.work import Work, reason_of
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, retry_cell, started_rows
-from penstock.providers.provider import Answer, Request, UnrenderableRecord
-from penstock.record import BatchLine, Record, Result
+from penstock.providers.provider import Request, UnrenderableRecord
+from penstock.record import BatchLine, Record
 
 MARK = ShardMark(0, 1000, 7)
 BEAT = 0.05

@@ -125,7 +125,7 @@ def test_too_many_failures_stop_the_run_which_then_resumes(
 ) -> None:
     rows = 1500
     run, bad = place(rows), simulate(reject=0.9, ttft_seconds=0.05)
-    ended = run.run(bad.base_url, stop_failed="20%", max_concurrency=8)
+    ended = run.run(bad.base_url, stop_failed="20%", rps=300)
     assert ended.code == 5, ended.stderr
     assert "--stop-failed" in ended.stderr
     failed = ended.summary["failed"]

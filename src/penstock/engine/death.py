@@ -13,7 +13,7 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-ORPHAN_SECONDS = 2.0  # in which a worker commits and ends by itself
+LAST_SECONDS = 2.0  # in which a worker commits and ends by itself
 
 
 def follow_parent(parent: int) -> None:
@@ -29,7 +29,7 @@ def follow_parent(parent: int) -> None:
 def last_seconds() -> None:
     """Let the kernel end this process soon, by a signal that no code of ours has to see."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, ORPHAN_SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, LAST_SECONDS)
 
 
 def ignore_terminal() -> None:

@@ -13,22 +13,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
 import uvloop
 
-from penstock import _core, errors
+from penstock import _core
 from penstock._core import monotonic_ns
 from penstock.engine import limits
 from penstock.engine.clock import wall_us
 from penstock.engine.credentials import secrets_of
 from penstock.engine.opening import OpenRun, open_run
+from penstock.engine.reporting import report_of
 from penstock.engine.signals import Switch, heard
 from penstock.engine.stopping import Stopped, complete
 from penstock.engine.supervisor import Supervisor
 from penstock.engine.watch import metrics_listener, watched
 from penstock.errors import InputError, Interrupted, LedgerError, PenstockError, RowMissing
 from penstock.job import Job
-from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import void_checkpoint
 from penstock.ledger.export import ExportReport, export
 from penstock.ledger.summary import write_summary
@@ -37,10 +36,8 @@ from penstock.observe.log import Log
 from penstock.observe.observer import Observer
 from penstock.observe.progress import Progress
 from penstock.observe.redactor import Redactor
-from penstock.observe.report import Failure, Report
-from penstock.observe.slab_layout import C
+from penstock.observe.report import Report
 from penstock.observe.state import Counted, Endpoint, Limit, RunState
-from penstock.version import VERSION
 
 COUNTED: Mapping[int, Counted] = {
     _core.REQUESTS: "requests",
@@ -214,7 +211,11 @@ class Conductor:
             except PenstockError as error:
                 stopped = Stopped(error.exit_code, error.what, error.next_step)
         state.phase = "done"
-        report = self._report(stopped, exported)
+        report = report_of(
+            self._opened, self._observer, self._started_at, stopped, exported, self._command
+        )
+        report.message = self._redactor.text(report.message)
+        report.next_step = self._redactor.text(report.next_step)
         try:
             write_summary(self._opened.disk, self._opened.run_directory.path, report)
         except LedgerError as error:
@@ -244,89 +245,11 @@ class Conductor:
                 exit_code=128 + self._signalled,
             )
 
-    def _report(self, stopped: Stopped, exported: ExportReport | None) -> Report:
-        state, plan = self._observer.state, self._plan
-        totals = self._observer.tally.totals()
-        shares, limited_by = self._observer.shares()
-        account = self._opened.recovered.account
-        report = Report(
-            exit_code=stopped.exit_code,
-            run_id=plan.run_id,
-            # Only a complete run is asked again, so its rows are those that have ended.
-            rows_in=state.total if plan.target is None else account.ended,
-            resumed=state.resumed_succeeded + state.resumed_failed,
-            requests=totals.requests(),
-            retries=totals.retries(),
-            throttles=totals[C.THROTTLES],
-            wall_seconds=(wall_us() / 1e6) - state.started_at,
-            limits=self._observer.limit_use(totals),
-            bottleneck=shares,
-            limited_by=limited_by,
-            run_dir=plan.run_directory,
-            message=self._redactor.text(stopped.message),
-            next_step=self._redactor.text(stopped.next_step),
-            resume_command=self._command,
-            warnings=list(state.warnings),
-            started_at=self._started_at,
-            finished_at=datetime.now(UTC),
-            penstock_version=VERSION,
-        )
-        if exported is not None:
-            add_export(report, exported, self._job)
-        else:
-            add_account(report, account, self._plan.books.examples)
-            report.p50_seconds = totals.request_seconds(0.5)
-            report.p99_seconds = totals.request_seconds(0.99)
-        return report
-
 
 def write_if_possible(file: BinaryIO, line: bytes) -> None:
     """Append to the log; a disk that is full must not end a run by its log."""
     with suppress(OSError):
         file.write(line)
-
-
-def add_export(report: Report, exported: ExportReport, job: Job) -> None:
-    """What the rows came to, as the export proved it."""
-    figures = exported.figures
-    report.exit_code = exit_code(figures.failed, figures.rows, job)
-    report.rows_in, report.pending = figures.rows, 0
-    report.succeeded, report.failed = figures.succeeded, figures.failed
-    report.failed_by_class = figures.failed_by_class
-    report.duplicates = figures.duplicates
-    report.tokens, report.cost_usd = figures.tokens, figures.cost_usd
-    report.p50_seconds = figures.quantile_seconds(0.5)
-    report.p99_seconds = figures.quantile_seconds(0.99)
-    report.output, report.output_bytes = str(exported.output), exported.output_bytes
-    report.failed_output = str(exported.failed_output) if exported.failed_output else None
-    report.warnings += [f"column {widened}" for widened in exported.widened]
-
-
-def add_account(report: Report, account: Account, examples: Mapping[str, Failure]) -> None:
-    """What the rows came to so far, as the ledger's account has it."""
-    failures = account.failures
-    report.succeeded, report.failed = account.succeeded, sum(failures.values())
-    report.pending = None
-    if report.rows_in is not None:
-        report.pending = max(0, report.rows_in - report.succeeded - report.failed)
-    for error_class, count in failures.items():
-        first = next(iter(account.failed[error_class]))
-        known = examples.get(error_class) or Failure(count=0, row=first)
-        report.failed_by_class[error_class] = msgspec.structs.replace(known, count=count)
-    spent = account.spent
-    report.tokens = {
-        "uncached_input": spent.input_tokens - spent.cached_input_tokens,
-        "cached_input": spent.cached_input_tokens,
-        "visible_output": spent.output_tokens - spent.reasoning_tokens,
-        "reasoning": spent.reasoning_tokens,
-    }
-    report.duplicates = account.duplicates
-
-
-def exit_code(failed: int, rows: int, job: Job) -> int:
-    """0 or 3: whether the dead letters of a complete run are within --allow-failed."""
-    allowed = failed <= job.allow_failed_share * rows
-    return errors.EXIT_COMPLETE if allowed else errors.EXIT_DEAD_LETTERS
 
 
 def state_of(opened: OpenRun) -> RunState:

@@ -1,0 +1,107 @@
+"""The report of a run: what the export proved, or else what the account has so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+import msgspec
+
+from penstock import errors
+from penstock.engine.clock import wall_us
+from penstock.engine.opening import OpenRun
+from penstock.engine.stopping import Stopped
+from penstock.job import Job
+from penstock.ledger.account import Account
+from penstock.ledger.export import ExportReport
+from penstock.observe.observer import Observer
+from penstock.observe.report import Failure, Report
+from penstock.observe.slab_layout import C
+from penstock.version import VERSION
+
+
+def report_of(
+    opened: OpenRun,
+    observer: Observer,
+    started_at: datetime,
+    stopped: Stopped,
+    exported: ExportReport | None,
+    command: str,
+) -> Report:
+    """What a run came to; `command` is the one that resumes it."""
+    state, plan = observer.state, opened.plan
+    totals = observer.tally.totals()
+    shares, limited_by = observer.shares()
+    account = opened.recovered.account
+    report = Report(
+        exit_code=stopped.exit_code,
+        run_id=plan.run_id,
+        # Only a complete run is asked again, so its rows are those that have ended.
+        rows_in=state.total if plan.target is None else account.ended,
+        resumed=state.resumed_succeeded + state.resumed_failed,
+        requests=totals.requests(),
+        retries=totals.retries(),
+        throttles=totals[C.THROTTLES],
+        wall_seconds=(wall_us() / 1e6) - state.started_at,
+        limits=observer.limit_use(totals),
+        bottleneck=shares,
+        limited_by=limited_by,
+        run_dir=plan.run_directory,
+        message=stopped.message,
+        next_step=stopped.next_step,
+        resume_command=command,
+        warnings=list(state.warnings),
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        penstock_version=VERSION,
+    )
+    if exported is not None:
+        add_export(report, exported, plan.job)
+    else:
+        add_account(report, account, plan.books.examples)
+        report.p50_seconds = totals.request_seconds(0.5)
+        report.p99_seconds = totals.request_seconds(0.99)
+    return report
+
+
+def add_export(report: Report, exported: ExportReport, job: Job) -> None:
+    """What the rows came to, as the export proved it."""
+    figures = exported.figures
+    report.exit_code = exit_code(figures.failed, figures.rows, job)
+    report.rows_in, report.pending = figures.rows, 0
+    report.succeeded, report.failed = figures.succeeded, figures.failed
+    report.failed_by_class = figures.failed_by_class
+    report.duplicates = figures.duplicates
+    report.tokens, report.cost_usd = figures.tokens, figures.cost_usd
+    report.p50_seconds = figures.quantile_seconds(0.5)
+    report.p99_seconds = figures.quantile_seconds(0.99)
+    report.output, report.output_bytes = str(exported.output), exported.output_bytes
+    report.failed_output = str(exported.failed_output) if exported.failed_output else None
+    report.warnings += [f"column {widened}" for widened in exported.widened]
+
+
+def add_account(report: Report, account: Account, examples: Mapping[str, Failure]) -> None:
+    """What the rows came to so far, as the ledger's account has it."""
+    failures = account.failures
+    report.succeeded, report.failed = account.succeeded, sum(failures.values())
+    report.pending = None
+    if report.rows_in is not None:
+        report.pending = max(0, report.rows_in - report.succeeded - report.failed)
+    for error_class, count in failures.items():
+        first = next(iter(account.failed[error_class]))
+        known = examples.get(error_class) or Failure(count=0, row=first)
+        report.failed_by_class[error_class] = msgspec.structs.replace(known, count=count)
+    spent = account.spent
+    report.tokens = {
+        "uncached_input": spent.input_tokens - spent.cached_input_tokens,
+        "cached_input": spent.cached_input_tokens,
+        "visible_output": spent.output_tokens - spent.reasoning_tokens,
+        "reasoning": spent.reasoning_tokens,
+    }
+    report.duplicates = account.duplicates
+
+
+def exit_code(failed: int, rows: int, job: Job) -> int:
+    """0 or 3: whether the dead letters of a complete run are within --allow-failed."""
+    allowed = failed <= job.allow_failed_share * rows
+    return errors.EXIT_COMPLETE if allowed else errors.EXIT_DEAD_LETTERS
