@@ -37,7 +37,7 @@ def said(reason: str | None = None, **changes: Any) -> str:
         ("requests", "limited to 600 requests/min"),
         ("tokens", "limited to 50,000 input tokens/min"),
         ("concurrency", "waiting for the provider (concurrency 64)"),
-        ("throttled", "waiting to ask again: the provider throttles or fails"),
+        ("throttled", "throttled by the provider, or waiting to ask it again"),
         ("input", "waiting for input: reading is slower than the provider"),
         ("cpu", "limited by CPU: the workers are at full load"),
         ("disk", "waiting for the disk: results are not written yet"),

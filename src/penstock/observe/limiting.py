@@ -10,7 +10,7 @@ from penstock.observe.state import Endpoint
 from penstock.observe.words import count, duration
 
 _SENTENCES = {
-    "throttled": "waiting to ask again: the provider throttles or fails",
+    "throttled": "throttled by the provider, or waiting to ask it again",
     "input": "waiting for input: reading is slower than the provider",
     "cpu": "limited by CPU: the workers are at full load",
     "disk": "waiting for the disk: results are not written yet",
