@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.shards import rows_of, shard, shards
+from penstock.engine import leases
 from penstock.engine.leases import Grant, LeaseTable, count, split
 from penstock.ledger.rows import RowSet
 
@@ -247,3 +249,22 @@ def test_in_any_interleaving_no_row_is_leased_twice_or_lost_and_all_end(
     for _ in range(steps):
         leasing.step()
     leasing.finish()
+
+
+def test_nothing_is_read_on_while_many_bytes_are_leased_and_not_committed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Large records at a high rate took hundreds of megabytes: as much as came between two syncs."""
+    done = RowSet()
+    table = LeaseTable(done)
+    table.add_worker(1)
+    table.give_credit(1, 100)
+    one = shard(0, 4)
+    monkeypatch.setattr(leases, "MOST_HELD_BYTES", len(one.payload))
+    table.add_shard(one, [(0, 4)])
+    assert table.hungry
+    table.grants()
+    assert not table.hungry
+    done.add_range(0, 2)
+    table.settle()
+    assert table.hungry

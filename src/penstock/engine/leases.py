@@ -16,6 +16,8 @@ import msgspec
 from penstock.ledger.rows import RowSet
 from penstock.sources.shard import Shard
 
+MOST_HELD_BYTES = 64 << 20
+
 Ranges = list[tuple[int, int]]  # half-open, ascending
 
 
@@ -53,6 +55,7 @@ class LeaseTable:
         self._waiting: deque[Waiting] = deque()
         self._credit: dict[int, int] = {}
         self._held: dict[int, list[Grant]] = {}
+        self._held_bytes = 0  # of rows leased and not committed, about
         self._leases = 0
 
     def add_worker(self, worker: int) -> None:
@@ -101,8 +104,14 @@ class LeaseTable:
 
     def settle(self) -> None:
         """Forget the leases whose rows are all committed."""
+        self._held_bytes = 0
         for worker, held in self._held.items():
-            self._held[worker] = [grant for grant in held if self._undone(grant.wanted)]
+            kept = []
+            for grant in held:
+                if undone := count(self._undone(grant.wanted)):
+                    kept.append(grant)
+                    self._held_bytes += bytes_of(grant.shard, undone)
+            self._held[worker] = kept
 
     def remove_worker(self, worker: int) -> list[Grant]:
         """A worker is dead and its segments merged: what is left of its leases, leased no more."""
@@ -136,7 +145,13 @@ class LeaseTable:
 
     @property
     def hungry(self) -> bool:
-        """Whether some worker has credit that the waiting rows don't use up."""
+        """Whether some worker has credit that the waiting rows don't use up.
+
+        Not while many bytes are leased and not committed: they are kept until they are, and large
+        records at a high rate would otherwise take memory as the disk takes time.
+        """
+        if self._held_bytes >= MOST_HELD_BYTES:
+            return False
         return sum(max(0, credit) for credit in self._credit.values()) > self.waiting_rows
 
     def _fair_share(self) -> int:
@@ -150,10 +165,16 @@ class LeaseTable:
         grant = Grant(self._leases, worker, waiting.shard, waiting.wanted, waiting.condemned)
         self._credit[worker] = self._credit.get(worker, 0) - grant.rows
         self._held.setdefault(worker, []).append(grant)
+        self._held_bytes += bytes_of(grant.shard, grant.rows)
         return grant
 
     def _undone(self, ranges: Ranges) -> Ranges:
         return [gap for start, end in ranges for gap in self._done.missing(start, end)]
+
+
+def bytes_of(shard: Shard, rows: int) -> int:
+    """About what so many rows of a shard take."""
+    return len(shard.payload) * rows // shard.rows
 
 
 def count(ranges: Ranges) -> int:
