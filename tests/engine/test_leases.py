@@ -254,7 +254,7 @@ def test_in_any_interleaving_no_row_is_leased_twice_or_lost_and_all_end(
 def test_nothing_is_read_on_while_many_bytes_are_leased_and_not_committed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Large records at a high rate took hundreds of megabytes: as much as came between two syncs."""
+    """Large records at a high rate took as much memory as came between two syncs."""
     done = RowSet()
     table = LeaseTable(done)
     table.add_worker(1)
