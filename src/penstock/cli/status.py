@@ -77,16 +77,12 @@ def sections(found: Status) -> Iterator[Section]:
 
 def rows_words(found: Status) -> str:
     """`1,000 = 400 succeeded + 3 failed + 597 pending`."""
-    from penstock.observe.words import count
+    from penstock.observe.words import count, row_sum
 
-    parts = [f"{count(found.succeeded)} succeeded", f"{count(found.failed)} failed"]
-    if found.pending is None:
-        parts.append("pending")
-    elif found.pending:
-        parts.append(f"{count(found.pending)} pending")
-    rows = "?" if found.rows_in is None else count(found.rows_in)
+    pending = "pending" if found.pending is None else found.pending
+    told = row_sum(found.rows_in, found.succeeded, found.failed, pending)
     twice = f" ({count(found.duplicates)} asked twice)" if found.duplicates else ""
-    return f"{rows} = {' + '.join(parts)}{twice}"
+    return told + twice
 
 
 def output_words(found: Status) -> str:

@@ -176,8 +176,7 @@ class Supervisor:
             self._tell(events.EndpointUp(endpoint=self._plan.endpoint, down_seconds=seconds))
 
     def _sample(self, now_ns: int) -> None:
-        self._observer.sample(now_ns)
-        throttles = self._observer.tally.totals()[C.THROTTLES]
+        throttles = self._observer.sample(now_ns)[C.THROTTLES]
         if (event := self._throttles.observe(throttles, now_ns)) is not None:
             self._tell(event)
 

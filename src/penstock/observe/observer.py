@@ -41,9 +41,11 @@ class Observer:
         self.tally = Tally()
         self._window = Window(ETA_NS, STEP_NS)
 
-    def sample(self, now_ns: int) -> None:
-        """Remember the counters as of now; to be called a few times a second."""
-        self._window.add(now_ns, self.tally.totals().cells)
+    def sample(self, now_ns: int) -> Totals:
+        """Remember the counters as of now, and return them; to be called a few times a second."""
+        totals = self.tally.totals()
+        self._window.add(now_ns, totals.cells)
+        return totals
 
     def snapshot(self, now_ns: int) -> Snapshot:
         """The run at this instant."""

@@ -17,6 +17,7 @@ from penstock.observe.words import (
     money,
     percent,
     rate,
+    row_sum,
     seconds,
     size,
     visible,
@@ -148,18 +149,18 @@ def sections(report: Report) -> Iterator[Section]:
 
 def rows_words(report: Report) -> str:
     """`1,000 = 995 succeeded + 5 failed`."""
-    parts = [f"{count(report.succeeded)} succeeded", f"{count(report.failed)} failed"]
-    if report.pending is None:
-        parts.append("pending (the input was not read to its end)")
-    elif report.pending:
-        parts.append(f"{count(report.pending)} pending")
-    rows = "?" if report.rows_in is None else count(report.rows_in)
+    told = row_sum(
+        report.rows_in,
+        report.succeeded,
+        report.failed,
+        "pending (the input was not read to its end)" if report.pending is None else report.pending,
+    )
     notes = []
     if report.resumed:
         notes.append(f"{count(report.resumed)} from before")
     if report.duplicates:
         notes.append(f"{count(report.duplicates)} asked twice")
-    return f"{rows} = {' + '.join(parts)}" + (f" ({', '.join(notes)})" if notes else "")
+    return told + (f" ({', '.join(notes)})" if notes else "")
 
 
 def failure_lines(report: Report) -> Iterator[str]:

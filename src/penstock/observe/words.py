@@ -84,3 +84,11 @@ def visible_character(one: str) -> str:
 def money(usd: float) -> str:
     """`$1,234.50`, `$0.0123`."""
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+
+
+def row_sum(rows_in: int | None, succeeded: int, failed: int, pending: int | str) -> str:
+    """`1,000 = 400 succeeded + 3 failed + 597 pending`; words stand for an unknown number."""
+    parts = [f"{count(succeeded)} succeeded", f"{count(failed)} failed"]
+    if pending:
+        parts.append(pending if isinstance(pending, str) else f"{count(pending)} pending")
+    return f"{'?' if rows_in is None else count(rows_in)} = {' + '.join(parts)}"
