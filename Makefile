@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help demo test lint docs bench sanitize clean
+.PHONY: help demo test torture lint docs bench sanitize clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,9 @@ demo: $(READY)  ## Take 1,000 tickets through a simulated provider
 
 test: lint  ## Check style and types, then run every test
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+
+torture: $(READY)  ## Kill it, fail its disk, play 10,000 schedules: the long form of tests/torture
+	$(BIN)/python -m pytest tests/torture --long -n $(CORES) --dist worksteal --figures build/torture.json
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,17 @@ def simulate() -> Iterator[Simulate]:
         yield lambda **settings: running.enter_context(spawn(Settings(**settings)))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("torture")
+    group.addoption("--long", action="store_true", help="the long form of every torture")
+    group.addoption("--seed", type=int, help="play this seed alone")
+    group.addoption("--figures", type=Path, help="write what was done to this file, as JSON")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for server in ("nginx", "prometheus"):
         config.addinivalue_line("markers", f"requires_{server}: needs a real {server}")
+    config.addinivalue_line("markers", "seeds(short, long): how many seeds a test plays")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -25,7 +25,7 @@ LEVELS = (
     ("ledger", "simulator"),
     ("sources", "providers", "transport", "observe"),
     ("origins",),
-    ("job", "record", "version", "_core"),
+    ("job", "record", "version", "disk", "_core"),
     ("errors",),
 )
 

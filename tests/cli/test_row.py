@@ -9,8 +9,8 @@ import pytest
 from ledger.ledger_rows import answer
 from ledger.ledger_run import Run, json_lines
 from penstock.cli.row import json_of, read_row
+from penstock.disk import Disk
 from penstock.errors import InputError, RunDirectoryError
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import begin_redo
 from penstock.ledger.rows import RowSet
 

@@ -15,9 +15,9 @@ from ledger.ledger_rows import answer, dead
 from ledger.ledger_run import Run
 from penstock.cli import survey
 from penstock.cli.survey import Redo, Status, is_held, read_status, state_of
+from penstock.disk import Disk
 from penstock.errors import RunDirectoryError
 from penstock.ledger.checkpoint import write_checkpoint
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import begin_redo
 from penstock.ledger.lock import RunLock
 from penstock.ledger.recovery import recover

@@ -6,8 +6,8 @@ from cli.conftest import Penstock
 from ledger.ledger_rows import answer
 from ledger.ledger_run import Run
 from penstock.cli.verify import row_words
+from penstock.disk import Disk
 from penstock.errors import EXIT_INTERNAL
-from penstock.ledger.disk import Disk
 from penstock.ledger.summary import write_summary
 from penstock.observe.report import Report
 

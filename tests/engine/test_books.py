@@ -9,11 +9,11 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
+from penstock.disk import Disk
 from penstock.engine.books import Books, common
 from penstock.errors import LedgerError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import read_checkpoint
-from penstock.ledger.disk import Disk
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.recovery import recover
 from penstock.ledger.rows import RowSet

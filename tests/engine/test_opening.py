@@ -13,6 +13,7 @@ import pytest
 
 from engine.shards import rows_of
 from ledger.ledger_rows import answer, dead
+from penstock.disk import Disk
 from penstock.engine import limits, opening
 from penstock.engine.credentials import Secret
 from penstock.engine.opening import OBJECTS, OpenRun, open_run, run_directory_of
@@ -28,7 +29,6 @@ from penstock.errors import (
 )
 from penstock.job import Job
 from penstock.ledger import lock
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import begin_redo
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from penstock.ledger.disk import Disk, failure
+from penstock.disk import Disk, failure
 
 Wrong = Callable[[str, Path], int | None]  # (what it is about to do, to which file) -> errno
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.schema import batch_of

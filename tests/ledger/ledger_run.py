@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from ledger.ledger_rows import RUN, put, run_directory
+from penstock.disk import Disk
 from penstock.job import Job, identity
-from penstock.ledger.disk import Disk
 from penstock.ledger.export import ExportReport, export
 from penstock.ledger.manifest import Manifest, public_job
 from penstock.ledger.mark import ShardMark

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.ledger_disk import RecordingDisk, dying_at
 from ledger.ledger_rows import RUN, run_directory
+from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.checkpoint import (
     SCHEMA,
@@ -23,7 +24,6 @@ from penstock.ledger.checkpoint import (
     void_checkpoint,
     write_checkpoint,
 )
-from penstock.ledger.disk import Disk
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.rows import RowSet
 from penstock.ledger.sealed_table import unpack

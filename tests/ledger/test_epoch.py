@@ -8,7 +8,7 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk
 from ledger.ledger_rows import run_directory
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.run_directory import RunDirectory
 

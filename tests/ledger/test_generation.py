@@ -9,8 +9,8 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk
 from ledger.ledger_rows import RUN, run_directory
+from penstock.disk import Disk
 from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import (
     Generation,
     asked_again,

@@ -17,9 +17,9 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import run_directory
+from penstock.disk import Disk
 from penstock.errors import EXIT_INTERNAL, LedgerError, RunLocked
 from penstock.ledger import lock as locking
-from penstock.ledger.disk import Disk
 from penstock.ledger.lock import Crew, RunLock, read_crew, try_lock
 from penstock.ledger.process import Process, is_alive, process
 from penstock.ledger.run_directory import RunDirectory, move_aside
@@ -30,7 +30,7 @@ SUPERVISOR = """
 import subprocess, sys, time
 from pathlib import Path
 from penstock.ledger import lock as locking
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.lock import RunLock
 from penstock.ledger.run_directory import RunDirectory
 lock = RunLock.acquire(Disk(), RunDirectory(Path(sys.argv[1])))

@@ -9,9 +9,9 @@ import pytest
 
 from ledger.ledger_manifest import JOB, manifest
 from ledger.ledger_rows import run_directory
+from penstock.disk import Disk
 from penstock.errors import RunDirectoryError
 from penstock.job import identity
-from penstock.ledger.disk import Disk
 from penstock.ledger.manifest import check_identity, compare
 from penstock.ledger.run_directory import RunDirectory
 

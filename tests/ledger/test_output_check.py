@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.disk import Disk
 from penstock.errors import EXIT_USAGE, OutputError
-from penstock.ledger.disk import Disk
 from penstock.ledger.output_check import check_output, failed_output
 from penstock.ledger.published import fingerprint, remember
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
+from penstock.disk import Disk
 from penstock.errors import DiskFull, LedgerError
 from penstock.ledger.arrow_output import ArrowOutput
 from penstock.ledger.csv_output import CsvOutput
-from penstock.ledger.disk import Disk
 from penstock.ledger.formats import Output
 from penstock.ledger.output_file import OutputFile
 from penstock.ledger.parquet_output import ParquetOutput

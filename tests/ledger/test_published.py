@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.disk import Disk
 from penstock.ledger import published
-from penstock.ledger.disk import Disk
 from penstock.ledger.published import (
     fingerprint,
     is_published,

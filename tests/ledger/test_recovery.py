@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from ledger.ledger_disk import QuickDisk, RecordingDisk, dying_at, failing
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
+from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import (
@@ -27,7 +28,6 @@ from penstock.ledger.checkpoint import (
     write_checkpoint,
 )
 from penstock.ledger.choice import Copy, choose
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import begin_redo
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.recovery import Recovered, absorb, plan, recover, reread, survey
@@ -44,7 +44,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from ledger.ledger_rows import RUN, answer
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.schema import batch_of
 from penstock.ledger.segment import SegmentWriter
 writer = SegmentWriter(Disk(), Path(sys.argv[1]), RUN, 1, 1, roll_bytes=100_000)

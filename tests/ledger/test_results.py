@@ -9,9 +9,9 @@ import pytest
 
 from ledger.ledger_rows import RUN, answer, dead
 from ledger.ledger_run import Run, json_lines
+from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.copies import Copies
-from penstock.ledger.disk import Disk
 from penstock.ledger.results import figures_of, results
 from penstock.ledger.summary import write_summary
 from penstock.observe.report import Report

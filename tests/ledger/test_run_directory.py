@@ -10,8 +10,8 @@ import pytest
 from ledger.ledger_disk import RecordingDisk, dying_at
 from ledger.ledger_manifest import manifest
 from ledger.ledger_rows import answer, put, run_directory
+from penstock.disk import Disk
 from penstock.errors import LedgerError, RunDirectoryError
-from penstock.ledger.disk import Disk
 from penstock.ledger.mark import SegmentName
 from penstock.ledger.run_directory import RunDirectory, move_aside
 

@@ -10,8 +10,8 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk, dying_at
 from ledger.ledger_rows import RUN, answer, put, run_directory
+from penstock.disk import Disk
 from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.sealing import is_abandoned, remove_leftovers, seal
 from penstock.ledger.segment import abandoned_marker
 from penstock.ledger.segment_reader import SegmentReader

@@ -11,8 +11,8 @@ import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
 from ledger.ledger_rows import RUN, answer, dead
+from penstock.disk import Disk
 from penstock.errors import DiskFull, LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
 from penstock.ledger.segment import SegmentWriter

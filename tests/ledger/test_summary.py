@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.disk import Disk
 from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.summary import read_summary, write_summary
 from penstock.observe.report import Failure, Report
 

@@ -9,10 +9,10 @@ import pytest
 
 from ledger.ledger_rows import RUN, answer, dead
 from ledger.ledger_run import Run, json_lines
+from penstock.disk import Disk
 from penstock.errors import RunDirectoryError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import write_checkpoint
-from penstock.ledger.disk import Disk
 from penstock.ledger.recovery import survey
 from penstock.ledger.summary import write_summary
 from penstock.ledger.verify import verify

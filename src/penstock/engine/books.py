@@ -9,10 +9,10 @@ from collections.abc import Iterable
 
 import pyarrow
 
+from penstock.disk import Disk
 from penstock.engine.leases import Ranges
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import write_checkpoint
-from penstock.ledger.disk import Disk
 from penstock.ledger.figures import example
 from penstock.ledger.recovery import absorb, reread
 from penstock.ledger.rows import RowSet

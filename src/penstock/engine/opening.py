@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from penstock._core import REQUESTS
+from penstock.disk import Disk
 from penstock.engine import limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
@@ -26,7 +27,6 @@ from penstock.engine.plan import Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.errors import JobError, TemplateError
 from penstock.job import Job, identity
-from penstock.ledger.disk import Disk
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished

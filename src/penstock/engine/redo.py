@@ -13,10 +13,10 @@ from typing import Any
 
 import msgspec
 
+from penstock.disk import Disk
 from penstock.errors import UsageError
 from penstock.job import Job, check, identity
 from penstock.ledger.account import Account
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import Generation, begin_redo, unfinished
 from penstock.ledger.lock import RunLock
 from penstock.ledger.manifest import Manifest, public_job

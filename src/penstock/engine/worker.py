@@ -20,6 +20,7 @@ from typing import Any
 import uvloop
 
 from penstock._core import PAUSED, REQUESTS, monotonic_ns
+from penstock.disk import Disk
 from penstock.engine import credentials
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
@@ -50,7 +51,6 @@ from penstock.engine.pacer import Pacer
 from penstock.engine.region import Region
 from penstock.engine.work import Work
 from penstock.errors import JobError, LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written

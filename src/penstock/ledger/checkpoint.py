@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import pyarrow as pa
 
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory

@@ -6,7 +6,7 @@ file be lost, the names of the segments say what the highest was.
 
 from __future__ import annotations
 
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.run_directory import RunDirectory, scan
 
 

@@ -17,11 +17,11 @@ from typing import BinaryIO
 import msgspec
 import pyarrow as pa
 
+from penstock.disk import Disk
 from penstock.errors import LedgerError, RowMissing
 from penstock.ledger.batch_output import BatchOutput, is_batch_output
 from penstock.ledger.copies import Copies
 from penstock.ledger.dead_letters import DeadLetters
-from penstock.ledger.disk import Disk
 from penstock.ledger.figures import Figures
 from penstock.ledger.formats import Output, output_for
 from penstock.ledger.input_rows import InputRows, as_frozen

@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 
+from penstock.disk import Disk
 from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory, scan
 from penstock.ledger.sealed_table import load, pack

@@ -16,8 +16,8 @@ from typing import Final
 
 import msgspec
 
+from penstock.disk import Disk, failure
 from penstock.errors import RunLocked
-from penstock.ledger.disk import Disk, failure
 from penstock.ledger.process import Process, is_alive, kill, process
 from penstock.ledger.run_directory import RunDirectory
 

@@ -11,7 +11,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

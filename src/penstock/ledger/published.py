@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import xxhash
 
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.run_directory import RunDirectory
 
 SAMPLE_BYTES = 1 << 16

@@ -15,10 +15,10 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import Checkpoint, VerifiedLength, read_checkpoint
-from penstock.ledger.disk import Disk
 from penstock.ledger.generation import Generation, asked_again, read_generations
 from penstock.ledger.mark import SegmentName
 from penstock.ledger.rows import RowSet

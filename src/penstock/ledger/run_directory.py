@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from penstock.disk import Disk
 from penstock.errors import RunDirectoryError
-from penstock.ledger.disk import Disk
 from penstock.ledger.manifest import Manifest, decode, encode
 from penstock.ledger.mark import SegmentName
 

@@ -10,8 +10,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from penstock.disk import failure
 from penstock.ledger.digest import digest
-from penstock.ledger.disk import failure
 from penstock.ledger.segment_reader import MAGIC, STREAM_START, next_batch
 
 HEAD_KEY: Final = b"penstock.head"

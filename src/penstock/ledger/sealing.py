@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from penstock.ledger.disk import Disk
+from penstock.disk import Disk
 from penstock.ledger.mark import stamp
 from penstock.ledger.run_directory import scan
 from penstock.ledger.segment import abandoned_marker

@@ -19,8 +19,8 @@ from typing import Final
 
 import pyarrow as pa
 
+from penstock.disk import Disk
 from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.mark import Mark, SegmentName, ShardMark, stamp
 from penstock.ledger.segment_encoder import SegmentEncoder
 from penstock.ledger.written import Written, written

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from penstock.disk import failure
 from penstock.errors import LedgerError
-from penstock.ledger.disk import failure
 from penstock.ledger.mark import Mark, SegmentName, verified
 from penstock.ledger.schema import RESULT_SCHEMA
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from penstock.disk import Disk
 from penstock.errors import LedgerError
-from penstock.ledger.disk import Disk
 from penstock.ledger.run_directory import RunDirectory
 from penstock.observe.report import Report
 

@@ -1,7 +1,7 @@
-"""The one door through which the ledger changes the disk.
+"""The one door through which a run changes the disk.
 
-Every open, write, fsync, rename and unlink of the ledger is a method of `Disk`, so that a test can
-record their order or make one fail, and so that an error is turned into words in one place.
+Every open, write, fsync, rename and unlink in a run directory is a method of `Disk`, so that a test
+can record their order or make one fail, and so that an error is turned into words in one place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOT_SUPPORTED: Final = (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY)
 
 
 class Disk:
-    """What the ledger does to the disk; raises DiskFull or LedgerError, naming the file."""
+    """What a run does to the disk; raises DiskFull or LedgerError, naming the file."""
 
     def __init__(self) -> None:
         self._paths: dict[int, Path] = {}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger.ledger_disk import RecordingDisk, failing
+from penstock.disk import Disk
 from penstock.errors import DiskFull, LedgerError
-from penstock.ledger.disk import Disk
 
 
 def test_a_write_that_the_system_cuts_short_is_completed(
@@ -75,7 +75,7 @@ def test_where_a_full_fsync_is_not_supported_an_ordinary_one_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[int] = []
-    monkeypatch.setattr("penstock.ledger.disk.FULL_FSYNC", 0x7FFF)  # fcntl knows no such command
+    monkeypatch.setattr("penstock.disk.FULL_FSYNC", 0x7FFF)  # fcntl knows no such command
     monkeypatch.setattr(os, "fsync", synced.append)
     disk = Disk()
     fd = disk.open_new(tmp_path / "a")
