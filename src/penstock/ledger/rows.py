@@ -1,32 +1,33 @@
 """A set of row numbers: which rows are done, which failed, which are asked again.
 
-A bitmap, because rows end in any order: a bit a row, 1.25 MB for ten million, whatever the order.
-Ranges are made of it where they are wanted; of rows that failed here and there they would be many.
+It is made of pages, because rows end in any order: what lies behind the low-water mark takes
+nothing, what is scattered a few bytes a row, and the rest a bit. Ranges are made of it where they
+are wanted; of rows that failed here and there they would be many.
 """
 
 from __future__ import annotations
 
-import re
+from array import array
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-# Runs of full, of empty, and single mixed bytes.
-_RUNS: Final = re.compile(rb"\xff+|\x00+|[^\x00\xff]", re.DOTALL)
+from penstock.ledger.row_page import (
+    FULL,
+    PAGE_BITS,
+    PAGE_BYTES,
+    PAGE_ROWS,
+    Page,
+    bitmap,
+    copy_of,
+    empty,
+    has,
+    page_of,
+    ranges,
+    with_added,
+    without,
+)
 
-
-def _byte_ranges(byte: int) -> tuple[tuple[int, int], ...]:
-    ranges = []
-    start = None
-    for bit in range(9):
-        if bit < 8 and byte >> bit & 1:
-            start = bit if start is None else start
-        elif start is not None:
-            ranges.append((start, bit))
-            start = None
-    return tuple(ranges)
-
-
-_BYTE_RANGES: Final = tuple(_byte_ranges(byte) for byte in range(256))
+MANY: Final = 32  # rows that are worth a page's bitmap
 
 
 class RowSet:
@@ -34,9 +35,10 @@ class RowSet:
 
     def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
         """The rows of `ranges`, each (first, end), without `end`."""
-        self._bits = bytearray()
+        self._pages: list[Page] = []
+        self._counts = array("H")  # how many rows each page has
         self._count = 0
-        self._low_byte = 0  # all bytes before it are full
+        self._low_page = 0  # all pages before it are full
         for start, end in ranges:
             self.add_range(start, end)
 
@@ -44,8 +46,8 @@ class RowSet:
         return self._count
 
     def __contains__(self, row: int) -> bool:
-        byte = row >> 3
-        return 0 <= byte < len(self._bits) and bool(self._bits[byte] >> (row & 7) & 1)
+        number = row >> PAGE_BITS
+        return 0 <= number < len(self._pages) and has(self._pages[number], row & (PAGE_ROWS - 1))
 
     def __iter__(self) -> Iterator[int]:
         for start, end in self.ranges():
@@ -65,22 +67,35 @@ class RowSet:
     def from_bytes(cls, bits: bytes) -> RowSet:
         """The set that `to_bytes` gave."""
         made = cls()
-        made._bits = bytearray(bits)
-        made._count = int.from_bytes(bits, "little").bit_count()
+        made._grow(-(-len(bits) // PAGE_BYTES))
+        for number in range(len(made._pages)):
+            made._put(number, bits[number * PAGE_BYTES : (number + 1) * PAGE_BYTES])
         return made
 
     def to_bytes(self) -> bytes:
-        """The bitmap: row n is bit n % 8, from the lowest, of byte n // 8."""
-        return bytes(self._bits.rstrip(b"\0"))
+        """As a bitmap: row n is bit n % 8, from the lowest, of byte n // 8."""
+        return b"".join(map(bitmap, self._pages)).rstrip(b"\0")
 
     def copy(self) -> RowSet:
         twin = RowSet()
-        twin._bits, twin._count, twin._low_byte = self._bits[:], self._count, self._low_byte
+        twin._pages = [copy_of(page) for page in self._pages]
+        twin._counts, twin._count, twin._low_page = self._counts[:], self._count, self._low_page
         return twin
 
     def add(self, row: int) -> bool:
         """Add a row; False if it was there."""
-        return not self._add((row,))
+        if row < 0:
+            raise ValueError(f"no row: {row}")
+        if row in self:
+            return False
+        number = row >> PAGE_BITS
+        self._grow(number + 1)
+        self._counts[number] += 1
+        self._count += 1
+        full = self._counts[number] == PAGE_ROWS
+        page = self._pages[number]
+        self._pages[number] = FULL if full else with_added(page, row & (PAGE_ROWS - 1))
+        return True
 
     def add_many(self, rows: bytes | memoryview) -> int:
         """Add rows given as an int64 buffer; returns how many of them were not there yet."""
@@ -95,100 +110,115 @@ class RowSet:
         """Take a row out; False if it was not there."""
         if row not in self:
             return False
-        byte = row >> 3
-        self._bits[byte] &= ~(1 << (row & 7))
+        number = row >> PAGE_BITS
+        self._pages[number] = without(self._pages[number], row & (PAGE_ROWS - 1))
+        self._counts[number] -= 1
         self._count -= 1
-        self._low_byte = min(self._low_byte, byte)
+        self._low_page = min(self._low_page, number)
         return True
 
     def add_range(self, start: int, end: int) -> int:
         """Add the rows from `start` up to `end`; returns how many were not there yet."""
         if not 0 <= start <= end:
             raise ValueError(f"no range of rows: {start} to {end}")
-        if start == end:
-            return 0
-        self._grow((end + 7) >> 3)
-        first, last = start >> 3, (end + 7) >> 3
-        old = int.from_bytes(self._bits[first:last], "little")
-        new = old | ((1 << (end - start)) - 1) << (start & 7)
-        self._bits[first:last] = new.to_bytes(last - first, "little")
-        added = new.bit_count() - old.bit_count()
-        self._count += added
-        return added
+        before = self._count
+        self._grow(-(-end // PAGE_ROWS))
+        for number in range(start >> PAGE_BITS, -(-end // PAGE_ROWS)):
+            first = max(start - number * PAGE_ROWS, 0)
+            last = min(end - number * PAGE_ROWS, PAGE_ROWS)
+            old = int.from_bytes(bitmap(self._pages[number]), "little")
+            new = old | ((1 << (last - first)) - 1) << first
+            self._put(number, new.to_bytes(PAGE_BYTES, "little"))
+        return self._count - before
 
     def update(self, other: RowSet) -> None:
         """Add all rows of another set."""
-        union = int.from_bytes(self._bits, "little") | int.from_bytes(other._bits, "little")
-        size = max(len(self._bits), len(other._bits))
-        self._bits[:] = union.to_bytes(size, "little")
-        self._count = union.bit_count()
+        self._grow(len(other._pages))
+        for number, page in enumerate(other._pages):
+            if other._counts[number]:
+                one, two = (
+                    int.from_bytes(bitmap(each), "little") for each in (self._pages[number], page)
+                )
+                self._put(number, (one | two).to_bytes(PAGE_BYTES, "little"))
 
     @property
     def low_water(self) -> int:
         """The first row that is not in the set."""
-        bits, byte = self._bits, self._low_byte
-        while byte < len(bits) and bits[byte] == 0xFF:
-            byte += 1
-        self._low_byte = byte
-        if byte == len(bits):
-            return byte << 3
-        lowest_clear = ~bits[byte] & (bits[byte] + 1)
-        return (byte << 3) + lowest_clear.bit_length() - 1
+        number = self._low_page
+        while number < len(self._pages) and self._pages[number] is FULL:
+            number += 1
+        self._low_page = number
+        if number == len(self._pages):
+            return number << PAGE_BITS
+        bits = int.from_bytes(bitmap(self._pages[number]), "little")
+        return (number << PAGE_BITS) + (~bits & (bits + 1)).bit_length() - 1
 
     def ranges(self) -> Iterator[tuple[int, int]]:
         """The set as ascending (first, end), without `end`, that neither touch nor overlap."""
-        start = end = 0
-        for run in _RUNS.finditer(self._bits):
-            byte = self._bits[run.start()]
-            if byte == 0:
-                continue
-            base = run.start() << 3
-            parts = ((0, run.end() * 8 - base),) if byte == 0xFF else _BYTE_RANGES[byte]
-            for first, stop in parts:
-                if base + first == end:
-                    end = base + stop
-                    continue
-                if start < end:
-                    yield start, end
-                start, end = base + first, base + stop
-        if start < end:
-            yield start, end
+        return self._ranges_from(0)
 
     def missing(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The rows from `start` up to `end` that are not in the set, as ascending ranges."""
-        first, last = start >> 3, (end + 7) >> 3
-        part = RowSet()
-        part._bits = bytearray(~byte & 0xFF for byte in self._bits[first:last])
-        part._bits.extend(b"\xff" * (last - first - len(part._bits)))
-        base = first << 3
-        for low, high in part.ranges():
-            low, high = max(low + base, start), min(high + base, end)
-            if low < high:
-                yield low, high
+        for first, last in self._ranges_from(start >> PAGE_BITS):
+            if first >= end:
+                break
+            if start < first:
+                yield start, first
+            start = max(start, last)
+        if start < end:
+            yield start, end
 
-    def _grow(self, size: int) -> None:
-        if size > len(self._bits):
-            # Ahead of need, so that ascending rows do not reallocate for each byte.
-            self._bits.extend(bytes(max(size - len(self._bits), len(self._bits) >> 3)))
+    def _ranges_from(self, page: int) -> Iterator[tuple[int, int]]:
+        """The ranges of the set's rows from a page on."""
+        start = end = page << PAGE_BITS
+        for number in range(page, len(self._pages)):
+            base = number << PAGE_BITS
+            for first, last in ranges(self._pages[number]):
+                if base + first != end:
+                    if start < end:
+                        yield start, end
+                    start = base + first
+                end = base + last
+        if start < end:
+            yield start, end
 
-    def _add(self, rows: Iterable[int]) -> list[int]:
-        bits = self._bits
-        size = len(bits)
-        added = 0
-        known = []
-        for row in rows:
-            byte = row >> 3
-            if byte >= size:
-                self._grow(byte + 1)
-                size = len(bits)
-            elif byte < 0:
-                self._count += added
-                raise ValueError(f"no row: {row}")
-            mask = 1 << (row & 7)
+    def _grow(self, pages: int) -> None:
+        while len(self._pages) < pages:
+            self._pages.append(empty())
+            self._counts.append(0)
+
+    def _put(self, number: int, bits: bytes | bytearray) -> None:
+        """Let a page be what a bitmap says."""
+        self._pages[number], count = page_of(bits)
+        self._count += count - self._counts[number]
+        self._counts[number] = count
+
+    def _add(self, rows: memoryview) -> list[int]:
+        """Add rows, and return those that were there, in no order.
+
+        Neighbours come together, and a page is looked up, and counted, once for all of its rows.
+        """
+        if len(rows) < MANY:
+            return [row for row in rows if not self.add(row)]
+        ordered = sorted(rows)
+        if ordered[0] < 0:
+            raise ValueError(f"no row: {ordered[0]}")
+        known: list[int] = []
+        at, bits = 0, self._bitmap(0)
+        for row in ordered:
+            if row >> PAGE_BITS != at:
+                self._put(at, bits)
+                at = row >> PAGE_BITS
+                bits = self._bitmap(at)
+            byte, mask = (row & (PAGE_ROWS - 1)) >> 3, 1 << (row & 7)
             if bits[byte] & mask:
                 known.append(row)
             else:
                 bits[byte] |= mask
-                added += 1
-        self._count += added
+        self._put(at, bits)
         return known
+
+    def _bitmap(self, number: int) -> bytearray:
+        """A page's bitmap, to be put back."""
+        self._grow(number + 1)
+        return bytearray(bitmap(self._pages[number]))
