@@ -151,7 +151,7 @@ def test_a_batch_that_does_not_verify_any_more_is_an_error_that_names_it(segment
 
 def test_a_disk_that_can_not_be_read_is_an_error_and_no_garbage(segment: Path) -> None:
     segment.unlink()
-    with pytest.raises(LedgerError, match=f"can't read .*{NAME}"):
+    with pytest.raises(LedgerError, match=f"can't open .*{NAME}"):
         list(SegmentReader(segment, RUN))
     segment.mkdir()
     with pytest.raises(LedgerError, match=f"can't read .*{NAME}"):

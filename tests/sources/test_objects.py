@@ -110,5 +110,5 @@ def test_a_stream_of_dicts_is_no_terminal_and_no_file() -> None:
 
 def test_a_table_that_can_not_be_kept_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "table.tmp").mkdir()
-    with pytest.raises(LedgerError, match=r"can't keep .*table\.arrow: Is a directory"):
+    with pytest.raises(LedgerError, match=r"can't remove .*table\.tmp: Is a directory"):
         spooled(pa.table({"a": [1]}), tmp_path)

@@ -8,7 +8,6 @@ behind.
 from __future__ import annotations
 
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
 from penstock.engine.plan import Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
-from penstock.errors import JobError, TemplateError
+from penstock.errors import JobError, LedgerError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
@@ -124,7 +123,8 @@ def open_run(
                 checked.inputs.close()  # a thread may still wait for standard input
     except BaseException:
         if locked and not was_there and not directory.exists():
-            shutil.rmtree(path, ignore_errors=True)
+            with suppress(LedgerError):
+                disk.remove_tree(path)
         raise
 
 

@@ -6,8 +6,8 @@ import asyncio
 import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ import uvloop
 
 from penstock import _core
 from penstock._core import monotonic_ns
+from penstock.disk import Disk
 from penstock.engine import limits
 from penstock.engine.clock import wall_us
 from penstock.engine.credentials import secrets_of
@@ -97,9 +98,10 @@ class Conductor:
 
     async def conduct(self) -> Report:
         """Supervise what is left, export what is complete, and report."""
-        with self._opened.run_directory.log_path.open("ab", buffering=0) as file:
+        disk = self._opened.disk
+        with closing_log(disk, self._opened.run_directory.log_path) as descriptor:
             self._log = Log(
-                partial(write_if_possible, file),
+                partial(write_if_possible, disk, descriptor),
                 self._redactor,
                 tell=self._progress.note,
                 tell_format=self._job.log_format,
@@ -246,10 +248,21 @@ class Conductor:
             )
 
 
-def write_if_possible(file: BinaryIO, line: bytes) -> None:
+@contextmanager
+def closing_log(disk: Disk, path: Path) -> Iterator[int]:
+    """The log's descriptor."""
+    descriptor = disk.open_log(path)
+    try:
+        yield descriptor
+    finally:
+        with suppress(LedgerError):
+            disk.close(descriptor)
+
+
+def write_if_possible(disk: Disk, descriptor: int, line: bytes) -> None:
     """Append to the log; a disk that is full must not end a run by its log."""
-    with suppress(OSError):
-        file.write(line)
+    with suppress(LedgerError):
+        disk.write(descriptor, line)
 
 
 def state_of(opened: OpenRun) -> RunState:

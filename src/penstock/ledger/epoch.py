@@ -6,8 +6,12 @@ file be lost, the names of the segments say what the highest was.
 
 from __future__ import annotations
 
+from typing import Final
+
 from penstock.disk import Disk
 from penstock.ledger.run_directory import RunDirectory, scan
+
+MOST_DIGITS: Final = 18  # with the line's end; more are damage
 
 
 def begin_epoch(disk: Disk, run_dir: RunDirectory) -> int:
@@ -19,11 +23,8 @@ def begin_epoch(disk: Disk, run_dir: RunDirectory) -> int:
 
 def recorded_epoch(run_dir: RunDirectory) -> int:
     """What the file says; 0 if it is not there or says nothing."""
-    try:
-        text = run_dir.epoch_path.read_text(encoding="ascii").strip()
-    except (FileNotFoundError, UnicodeDecodeError):
-        return 0
-    return int(text) if text.isdecimal() else 0
+    data = Disk().read_file(run_dir.epoch_path) or b""
+    return int(data) if data.strip().isdigit() and len(data) <= MOST_DIGITS else 0
 
 
 def highest_named(run_dir: RunDirectory) -> int:

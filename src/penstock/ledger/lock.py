@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from penstock.disk import Disk, failure
-from penstock.errors import RunLocked
+from penstock.errors import LedgerError, RunLocked
 from penstock.ledger.process import Process, is_alive, kill, process
 from penstock.ledger.run_directory import RunDirectory
 
@@ -90,7 +90,7 @@ class RunLock:
     def release(self) -> None:
         """Let go. Not by LOCK_UN, which would take it from workers that still live, too."""
         if self._fd >= 0:
-            os.close(self._fd)
+            self._disk.close(self._fd)
             self._fd = -1
 
 
@@ -110,10 +110,8 @@ def wait_for(
 
 def try_lock(run_dir: RunDirectory) -> int | None:
     """The descriptor of the lock, held; None if another has it."""
-    try:
-        fd = os.open(run_dir.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise failure("open", run_dir.lock_path, error) from error
+    disk = Disk()
+    fd = disk.open_kept(run_dir.lock_path)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The directory may have been moved aside meanwhile, and the file that is locked with it.
@@ -122,17 +120,18 @@ def try_lock(run_dir: RunDirectory) -> int | None:
     except (BlockingIOError, FileNotFoundError):
         pass
     except OSError as error:
-        os.close(fd)
+        disk.close(fd)
         raise failure("lock", run_dir.lock_path, error) from error
-    os.close(fd)
+    disk.close(fd)
     return None
 
 
 def read_crew(run_dir: RunDirectory) -> Crew | None:
     """Who recorded itself as holding the lock last; None if nothing readable did."""
     try:
-        return msgspec.json.decode(run_dir.workers_path.read_bytes(), type=Crew)
-    except (OSError, msgspec.MsgspecError, ValueError):
+        data = Disk().read_file(run_dir.workers_path)
+        return None if data is None else msgspec.json.decode(data, type=Crew)
+    except (LedgerError, msgspec.MsgspecError, ValueError):
         return None
 
 

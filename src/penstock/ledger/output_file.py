@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import BinaryIO, Self, cast
 
 from penstock.disk import Disk
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from penstock.disk_stream import WriteStream
 
 BUFFER_BYTES = 1 << 20
 
@@ -32,7 +30,7 @@ class OutputFile:
         self.target = target
         self.temporary = target.with_name(f".{target.name}.{tag}.tmp")
         disk.unlink(self.temporary)
-        self._descriptor = DescriptorSink(disk, disk.open_new(self.temporary))
+        self._descriptor = WriteStream(disk, disk.open_new(self.temporary))
         self.sink = cast(BinaryIO, io.BufferedWriter(self._descriptor, BUFFER_BYTES))
 
     def finish(self) -> None:
@@ -56,36 +54,3 @@ class OutputFile:
 
     def __exit__(self, *raised: object) -> None:
         self.discard()
-
-
-class DescriptorSink(io.RawIOBase):
-    """A file descriptor of the disk as a Python stream, for writers that want one.
-
-    After `end` what is written goes nowhere: a writer that was dropped half way still says its last
-    words when it is collected, and pyarrow's would fail at that.
-    """
-
-    def __init__(self, disk: Disk, descriptor: int) -> None:
-        self.disk = disk
-        self.descriptor = descriptor
-        self._has_ended = False
-        self._written_bytes = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: ReadableBuffer) -> int:
-        view = memoryview(data).cast("B")
-        if not self._has_ended:
-            self.disk.write(self.descriptor, view)
-        self._written_bytes += len(view)
-        return len(view)
-
-    def tell(self) -> int:
-        return self._written_bytes
-
-    def end(self) -> None:
-        """Closes the descriptor."""
-        if not self._has_ended:
-            self._has_ended = True
-            self.disk.close(self.descriptor)

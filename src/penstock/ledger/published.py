@@ -14,6 +14,7 @@ import msgspec
 import xxhash
 
 from penstock.disk import Disk
+from penstock.disk_stream import ReadStream
 from penstock.ledger.run_directory import RunDirectory
 
 SAMPLE_BYTES = 1 << 16
@@ -33,7 +34,7 @@ def fingerprint(path: Path, name: str) -> Published:
     """What `path` is known by, once it is called `name`; a rename changes nothing of it."""
     stat = path.stat()
     sample = xxhash.xxh3_64()
-    with path.open("rb") as file:
+    with ReadStream(Disk(), path) as file:
         sample.update(file.read(SAMPLE_BYTES))
         file.seek(max(0, stat.st_size - SAMPLE_BYTES))
         sample.update(file.read(SAMPLE_BYTES))
@@ -60,9 +61,9 @@ def is_published(run_dir: Path, path: Path) -> bool:
 
 
 def read_published(run_dir: Path) -> list[Published]:
-    """The files that this run made, oldest first; what can't be read counts as none."""
+    """The files that this run made, oldest first; what is garbage counts as none."""
     try:
-        data = RunDirectory(run_dir).exports_path.read_bytes()
-        return msgspec.json.decode(data, type=list[Published])
-    except (FileNotFoundError, msgspec.DecodeError):
+        data = Disk().read_file(RunDirectory(run_dir).exports_path)
+        return [] if data is None else msgspec.json.decode(data, type=list[Published])
+    except (msgspec.DecodeError, ValueError):
         return []

@@ -66,15 +66,12 @@ class RunDirectory:
 
         Raises RunDirectoryError if there is none, it can't be read, or is of another format.
         """
-        try:
-            data = self.manifest_path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        data = Disk().read_file(self.manifest_path)
+        if data is None:
             raise RunDirectoryError(
                 f"{self.path} is no run directory: it has no {MANIFEST}",
                 "Name the run directory of a run, by default OUTPUT.run.",
-            ) from None
-        except OSError as error:
-            raise unreadable(self.manifest_path, error) from error
+            )
         return decode(data, self.manifest_path)
 
     def segment_sizes(self) -> dict[SegmentName, int]:
@@ -93,6 +90,10 @@ class RunDirectory:
         """Raises RunDirectoryError if the directory holds what no run has put there."""
         if self.exists():
             return
+        if self.path.exists() and not self.path.is_dir():
+            raise RunDirectoryError(
+                f"{self.path} is no run directory: Not a directory", "Name another by --run-dir."
+            )
         ours = {path.name for path in vars(self).values() if path != self.path}
         for entry in scan(self.path):
             if entry.name.removesuffix(".new") not in ours:
@@ -103,19 +104,8 @@ class RunDirectory:
 
 
 def scan(directory: Path) -> list[os.DirEntry[str]]:
-    """What is in a directory; nothing if it isn't there. Raises RunDirectoryError."""
-    try:
-        with os.scandir(directory) as entries:
-            return list(entries)
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise unreadable(directory, error) from error
-
-
-def unreadable(path: Path, error: OSError) -> RunDirectoryError:
-    """The error for a part of a run directory that the system does not let us read."""
-    return RunDirectoryError(f"can't read {path}: {error.strerror}", "Make it readable.")
+    """What is in a directory; nothing if it isn't there. Raises LedgerError."""
+    return Disk().entries(directory)
 
 
 def move_aside(disk: Disk, path: Path) -> Path:

@@ -10,9 +10,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from penstock.disk import failure
+from penstock.disk import Disk
 from penstock.ledger.digest import digest
-from penstock.ledger.segment_reader import MAGIC, STREAM_START, next_batch
+from penstock.ledger.segment_reader import GARBAGE, MAGIC, STREAM_START, next_batch
 
 HEAD_KEY: Final = b"penstock.head"
 DIGEST_KEY: Final = b"penstock.digest"
@@ -33,7 +33,7 @@ def unpack(data: bytes, schema: pa.Schema) -> tuple[pa.RecordBatch, bytes] | Non
         return None
     try:
         reader = pa.ipc.open_stream(pa.py_buffer(data)[STREAM_START:])
-    except (pa.ArrowException, OSError, ValueError, MemoryError):
+    except GARBAGE:
         return None
     if not reader.schema.equals(schema, check_metadata=True):
         return None
@@ -51,9 +51,5 @@ def unpack(data: bytes, schema: pa.Schema) -> tuple[pa.RecordBatch, bytes] | Non
 
 def load(path: Path, schema: pa.Schema) -> tuple[pa.RecordBatch, bytes] | None:
     """As `unpack`, of a file; None if it isn't there. Raises LedgerError if it can't be read."""
-    try:
-        return unpack(path.read_bytes(), schema)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise failure("read", path, error) from error
+    data = Disk().read_file(path)
+    return None if data is None else unpack(data, schema)

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
-from penstock.disk import failure
+from penstock.disk import Disk
+from penstock.disk_stream import ReadStream
 from penstock.errors import LedgerError
 from penstock.ledger.mark import Mark, SegmentName, verified
 from penstock.ledger.schema import RESULT_SCHEMA
@@ -21,6 +22,10 @@ from penstock.ledger.schema import RESULT_SCHEMA
 MAGIC: Final = b"ARROW1"
 STREAM_START: Final = 8
 STREAM_END: Final = b"\xff\xff\xff\xff\0\0\0\0"
+
+# What Arrow says of it. An OSError of its own is a stream that ends too early: those of the disk
+# come as LedgerError.
+GARBAGE: Final = (pa.ArrowException, OSError, ValueError, MemoryError)
 
 
 class VerifiedBatch(NamedTuple):
@@ -55,12 +60,9 @@ class SegmentReader:
         self.has_remains = False  # bytes that are neither verified nor a footer
 
     def __iter__(self) -> Iterator[VerifiedBatch]:
-        try:
-            with pa.OSFile(str(self.path)) as file:
-                yield from self._read(file)
-                self._look_at_end(file)
-        except OSError as error:
-            raise failure("read", self.path, error) from error
+        with ReadStream(Disk(), self.path) as stream, pa.PythonFile(stream, mode="r") as file:
+            yield from self._read(file)
+            self._look_at_end(file)
 
     def _read(self, file: pa.NativeFile) -> Iterator[VerifiedBatch]:
         reader = open_stream(file)
@@ -111,10 +113,7 @@ def open_stream(file: pa.NativeFile) -> pa.RecordBatchStreamReader | None:
     file.seek(STREAM_START)
     try:
         reader = pa.ipc.open_stream(file)
-    except (pa.ArrowException, ValueError, MemoryError):
-        return None
-    except OSError as error:
-        raise_if_real(error)
+    except GARBAGE:
         return None
     return reader if reader.schema.equals(RESULT_SCHEMA, check_metadata=True) else None
 
@@ -125,15 +124,6 @@ def next_batch(
     """The next batch of a stream and its metadata; None at the end, or at garbage."""
     try:
         batch, metadata = reader.read_next_batch_with_custom_metadata()
-    except (StopIteration, pa.ArrowException, ValueError, MemoryError):
-        return None
-    except OSError as error:
-        raise_if_real(error)
+    except (StopIteration, *GARBAGE):
         return None
     return batch, dict(metadata or {})
-
-
-def raise_if_real(error: OSError) -> None:
-    """Arrow reports a stream that ends too early as an OSError, too; that has no number."""
-    if error.errno is not None:
-        raise error

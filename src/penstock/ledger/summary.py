@@ -20,10 +20,9 @@ def write_summary(disk: Disk, run_dir: Path, report: Report) -> None:
 def read_summary(run_dir: Path) -> Report | None:
     """The newest summary; None if no epoch has ended in order. Raises LedgerError if broken."""
     path = RunDirectory(run_dir).summary_path
+    data = Disk().read_file(path)
     try:
-        return Report.from_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
+        return None if data is None else Report.from_json(data)
     except msgspec.DecodeError as error:
         raise LedgerError(
             f"{path} can't be read: {error}",

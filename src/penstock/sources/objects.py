@@ -7,7 +7,6 @@ an Arrow file first. When a run is resumed, what is given again must be what was
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -16,8 +15,9 @@ from typing import Any, BinaryIO, Final, cast
 import msgspec
 import pyarrow as pa
 
+from penstock.disk import Disk
+from penstock.disk_stream import WriteStream
 from penstock.errors import InputError
-from penstock.sources.spool_file import spool_failure, sync_folder
 from penstock.sources.table import Pending, plain_batch, plain_schema
 
 TABLE_NAME: Final = "table.arrow"
@@ -94,26 +94,26 @@ def spool_table(table: Any, spool: Path) -> Path:
     if path.exists():
         check_same(reader, path)
         return path
-    try:
-        write_table(reader, path)
-    except OSError as error:
-        raise spool_failure(path, error) from error
+    write_table(Disk(), reader, path)
     return path
 
 
-def write_table(reader: pa.RecordBatchReader, path: Path) -> None:
+def write_table(disk: Disk, reader: pa.RecordBatchReader, path: Path) -> None:
     """Writes a stream as an Arrow file, which is there whole and durable or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    disk.make_dir(path.parent)
     temporary = path.with_suffix(".tmp")
-    with temporary.open("wb") as file:
-        with pa.ipc.new_file(file, plain_schema(reader.schema)) as writer:
+    disk.unlink(temporary)
+    stream = WriteStream(disk, disk.open_new(temporary))
+    try:
+        with pa.ipc.new_file(stream, plain_schema(reader.schema)) as writer:
             for batch in batches_of(reader):
                 writer.write_batch(batch)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-    sync_folder(path.parent.parent)
+        disk.fsync(stream.descriptor)
+    finally:
+        stream.end()
+    disk.rename(temporary, path)
+    disk.fsync_dir(path.parent)
+    disk.fsync_dir(path.parent.parent)
 
 
 def batches_of(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:

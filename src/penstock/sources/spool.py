@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from penstock.disk import Disk
 from penstock.errors import InputError, LedgerError
 from penstock.sources.restarts import Restarts
 from penstock.sources.spool_file import SpoolFile
@@ -159,7 +160,7 @@ def open_spool(folder: Path | None, stream: BinaryIO | None) -> Spool:
         raise InputError(f"{STDIN_NAME}: can be read in a run only", "Name a file instead.")
     path = folder / SPOOL_NAME
     if stream is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+        Disk().make_dir(folder)
     elif not path.exists():
         raise InputError(f"{STDIN_NAME}: is not in {folder}", "Run the command that spools it.")
     return Spool(path, stream)

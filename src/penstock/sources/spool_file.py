@@ -10,8 +10,6 @@ A block is synced before the next is written, so that only the last one can be t
 
 from __future__ import annotations
 
-import errno
-import os
 import struct
 from pathlib import Path
 from typing import Final
@@ -20,7 +18,8 @@ import msgspec
 import pyarrow as pa
 import xxhash
 
-from penstock.errors import DiskFull, LedgerError
+from penstock.disk import Disk
+from penstock.errors import LedgerError
 
 _MAGIC: Final = 0x184D2A5E  # a skippable frame (RFC 8878, 3.1.2)
 _HEAD: Final = struct.Struct("<IIIIQ")  # magic, length of the rest, sizes packed and raw, xxh3
@@ -51,19 +50,17 @@ class SpoolFile:
         self.complete = False  # whether it ends with the mark of the input's end
         self._codec = pa.Codec("zstd", compression_level=1)
         self._file = -1
-        try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT if writable else os.O_RDONLY, 0o644)
-            self._scan()
-            if writable:
-                os.ftruncate(self._file, self.end)
-                sync_folder(path.parent)
-                sync_folder(path.parent.parent)
-        except OSError as error:
-            raise spool_failure(path, error) from error
+        self._disk = Disk()
+        self._file = self._disk.open_kept(path) if writable else self._disk.open_to_read(path)
+        self._scan()
+        if writable:
+            self._disk.truncate(self._file, self.end)
+            self._disk.fsync_dir(path.parent)
+            self._disk.fsync_dir(path.parent.parent)
 
     def __del__(self) -> None:
         if self._file >= 0:
-            os.close(self._file)
+            self._disk.close(self._file)
 
     def block(self, position: int) -> tuple[bytes, int]:
         """The block at `position`, empty for a mark, and where the next one begins."""
@@ -96,17 +93,14 @@ class SpoolFile:
     def _append(self, packed: bytes, raw: int, checksum: int) -> None:
         head = _HEAD.pack(_MAGIC, _REST_BYTES, len(packed), raw, checksum)
         end = self.end + len(head) + len(packed)
-        try:
-            write_fully(self._file, head + packed, self.end)
-            os.ftruncate(self._file, end)
-            os.fsync(self._file)
-        except OSError as error:
-            raise spool_failure(self.path, error) from error
+        self._disk.write(self._file, head + packed, self.end)
+        self._disk.truncate(self._file, end)
+        self._disk.fsync(self._file)
         self._count(Head(len(packed), raw, checksum, end))
 
     def _scan(self) -> None:
         """Finds the last block or mark that is whole."""
-        size = os.fstat(self._file).st_size
+        size = self._disk.size(self._file)
         while (head := self._head(self.end, size)) is not None:
             is_last = self._head(head.end, size) is None
             if is_last and self._data(self.end, head) is None:
@@ -122,7 +116,7 @@ class SpoolFile:
 
     def _head(self, position: int, size: int) -> Head | None:
         """The head at `position` in a file of `size` bytes; None if its block isn't all there."""
-        data = os.pread(self._file, _HEAD.size, position)
+        data = self._disk.read(self._file, _HEAD.size, position)
         if len(data) < _HEAD.size:
             return None
         magic, rest, packed, raw, checksum = _HEAD.unpack(data)
@@ -135,36 +129,9 @@ class SpoolFile:
         """What a block holds; None if its checksum says that it is damaged."""
         if not head.raw:
             return b""
-        packed = os.pread(self._file, head.packed, position + _HEAD.size)
+        packed = self._disk.read(self._file, head.packed, position + _HEAD.size)
         try:
             data: bytes = self._codec.decompress(packed, head.raw, asbytes=True)
         except OSError:
             return None
         return data if xxhash.xxh3_64_intdigest(data) == head.checksum else None
-
-
-def write_fully(file: int, data: bytes, position: int) -> None:
-    """Writes all of `data` at `position`. Raises OSError."""
-    left = memoryview(data)
-    while left:
-        written = os.pwrite(file, left, position)
-        left = left[written:]
-        position += written
-
-
-def spool_failure(path: Path, error: OSError) -> LedgerError:
-    """The error for what the system says of a file of the spool."""
-    kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else LedgerError
-    return kind(
-        f"can't keep the input in {path}: {error.strerror or error}",
-        "Mend that, or make room; then run the same command.",
-    )
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder survive a power loss."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
