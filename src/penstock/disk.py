@@ -60,11 +60,15 @@ class Disk:
         except OSError as error:
             raise failure("close", path, error) from error
 
+    def let_go(self, fd: int) -> None:
+        """Close a descriptor that was only read from: nothing of it can be lost."""
+        with contextlib.suppress(LedgerError):
+            self.close(fd)
+
     def read(self, fd: int, size: int, position: int) -> bytes:
         """`size` bytes from `position` on, or as many as there are."""
         found = b""
         try:
-            size = min(size, max(0, self.system.size(fd) - position))
             while len(found) < size:
                 more = self.system.read(fd, size - len(found), position + len(found))
                 if not more:
@@ -115,7 +119,7 @@ class Disk:
         try:
             self.fsync(fd)
         finally:
-            self.close(fd)
+            self.let_go(fd)
 
     # --- names ------------------------------------------------------------------------------------
 
@@ -195,7 +199,7 @@ class Disk:
         try:
             return self.read(fd, self.size(fd), 0)
         finally:
-            self.close(fd)
+            self.let_go(fd)
 
     def write_file(self, path: Path, data: bytes) -> None:
         """Write a new file and fsync it; what had its name is removed first."""

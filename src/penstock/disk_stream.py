@@ -51,7 +51,7 @@ class ReadStream(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             super().close()
-            self._disk.close(self._descriptor)
+            self._disk.let_go(self._descriptor)
 
 
 class WriteStream(io.RawIOBase):

@@ -90,7 +90,7 @@ class RunLock:
     def release(self) -> None:
         """Let go. Not by LOCK_UN, which would take it from workers that still live, too."""
         if self._fd >= 0:
-            self._disk.close(self._fd)
+            self._disk.let_go(self._fd)
             self._fd = -1
 
 

@@ -60,7 +60,7 @@ class SpoolFile:
 
     def __del__(self) -> None:
         if self._file >= 0:
-            self._disk.close(self._file)
+            self._disk.let_go(self._file)  # each block was synced as it was written
 
     def block(self, position: int) -> tuple[bytes, int]:
         """The block at `position`, empty for a mark, and where the next one begins."""
