@@ -7,6 +7,7 @@ import pytest
 
 from penstock.errors import LedgerError
 from penstock.sources.spool_file import SpoolFile
+from penstock.system import System
 
 BLOCKS = [b"one\n" * 100, b"two\n", b"three"]
 
@@ -51,6 +52,39 @@ def test_a_torn_file_is_read_up_to_its_last_whole_block(tmp_path: Path) -> None:
             whole = sum(end <= size for end in ends) - 1
             # The zeros may be those that stood there.
             assert found == [*BLOCKS, b""][: whole + (torn == data)]
+
+
+def test_what_a_killed_process_wrote_is_synced_before_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spool"
+    written(path, *BLOCKS)
+    synced: list[int] = []
+    monkeypatch.setattr(System, "fsync", lambda self, fd: synced.append(os.fstat(fd).st_ino))
+    SpoolFile(path, writable=True)
+    assert path.stat().st_ino in synced
+
+
+def test_a_block_in_the_place_of_another_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    end = written(path, BLOCKS[0]).end
+    path.write_bytes(path.read_bytes()[:end] * 2)
+    assert contents(SpoolFile(path, writable=False)) == BLOCKS[:1]
+
+
+def test_a_block_whose_sync_failed_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "spool"
+    file = written(path, *BLOCKS)
+
+    def fail(system: System, fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(LedgerError, match=r"can't fsync .*spool"):
+        patch.setattr(System, "fsync", fail)
+        file.append(b"lost")
+    assert contents(SpoolFile(path, writable=False)) == BLOCKS
 
 
 def test_writing_goes_on_after_what_is_whole(tmp_path: Path) -> None:

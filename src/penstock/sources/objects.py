@@ -26,6 +26,7 @@ _NO_ITEM: Final = object()
 
 _BATCH_ROWS: Final = 16_384
 _BATCH_BYTES: Final = 16 << 20
+_BUFFER_BYTES: Final = 1 << 20
 
 
 def spooled(objects: Any, spool: Path) -> tuple[list[str], BinaryIO | None]:
@@ -104,10 +105,12 @@ def write_table(disk: Disk, reader: pa.RecordBatchReader, path: Path) -> None:
     temporary = path.with_suffix(".tmp")
     disk.unlink(temporary)
     stream = WriteStream(disk, disk.open_new(temporary))
+    sink = io.BufferedWriter(stream, _BUFFER_BYTES)
     try:
-        with pa.ipc.new_file(stream, plain_schema(reader.schema)) as writer:
+        with pa.ipc.new_file(sink, plain_schema(reader.schema)) as writer:
             for batch in batches_of(reader):
                 writer.write_batch(batch)
+        sink.flush()
         disk.fsync(stream.descriptor)
     finally:
         stream.end()

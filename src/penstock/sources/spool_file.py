@@ -1,15 +1,16 @@
 """The spool's file: a zstd file of many frames, to which blocks are appended and synced.
 
 Each frame is a block of the input, compressed by itself. Before it stands a skippable frame, which
-every zstd reader passes over, with the block's sizes and checksum: so a block can be verified, a
-torn one cut off, and decompression begin at any. A mark, a skippable frame with sizes of zero, says
-that the input ended there; of one of the two kinds, that it went on later.
+every zstd reader passes over, with the block's sizes and checksum, to which its place belongs: so a
+block can be verified, a torn one cut off, and decompression begin at any. A mark, a skippable frame
+with sizes of zero, says that the input ended there; of one of the two kinds, that it went on later.
 
 A block is synced before the next is written, so that only the last one can be torn.
 """
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,8 @@ class SpoolFile:
         self._scan()
         if writable:
             self._disk.truncate(self._file, self.end)
+            # Who wrote the last block may have been killed before it was synced.
+            self._disk.fsync(self._file)
             self._disk.fsync_dir(path.parent)
             self._disk.fsync_dir(path.parent.parent)
 
@@ -79,7 +82,7 @@ class SpoolFile:
             self._append(b"", 0, _ENDED)
         else:
             packed = self._codec.compress(data, asbytes=True)
-            self._append(packed, len(data), xxhash.xxh3_64_intdigest(data))
+            self._append(packed, len(data), checksum_at(self.end, data))
 
     def take_back(self, position: int, raw: int) -> None:
         """Drops the blocks from `position`, with `raw` bytes of the input before it.
@@ -93,9 +96,15 @@ class SpoolFile:
     def _append(self, packed: bytes, raw: int, checksum: int) -> None:
         head = _HEAD.pack(_MAGIC, _REST_BYTES, len(packed), raw, checksum)
         end = self.end + len(head) + len(packed)
-        self._disk.write(self._file, head + packed, self.end)
-        self._disk.truncate(self._file, end)
-        self._disk.fsync(self._file)
+        try:
+            self._disk.write(self._file, head + packed, self.end)
+            self._disk.truncate(self._file, end)
+            self._disk.fsync(self._file)
+        except LedgerError:
+            # The next process would find the block in the page cache, and take it as durable.
+            with contextlib.suppress(LedgerError):
+                self._disk.truncate(self._file, self.end)
+            raise
         self._count(Head(len(packed), raw, checksum, end))
 
     def _scan(self) -> None:
@@ -134,4 +143,9 @@ class SpoolFile:
             data: bytes = self._codec.decompress(packed, head.raw, asbytes=True)
         except OSError:
             return None
-        return data if xxhash.xxh3_64_intdigest(data) == head.checksum else None
+        return data if checksum_at(position, data) == head.checksum else None
+
+
+def checksum_at(position: int, data: bytes) -> int:
+    """The checksum of a block: of its place, too, for another block may be found there."""
+    return xxhash.xxh3_64_intdigest(data, seed=position)
