@@ -164,6 +164,10 @@ class Disk:
             raise failure("make", path, FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)))
         for folder in made:
             self.fsync_dir(folder.parent)
+        if made and (above := made[-1].parent) != above.parent:
+            # Its own name may be new: whoever made it may have been killed before that was synced.
+            with contextlib.suppress(LedgerError):
+                self.fsync_dir(above.parent)
 
     def remove_tree(self, path: Path) -> None:
         """Remove a directory with all that is in it."""

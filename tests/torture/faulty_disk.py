@@ -1,8 +1,8 @@
 """A disk that fails: once, at the k-th call, or from there on.
 
 What fails leaves behind what a real one may: half of a write, a descriptor that is closed all the
-same. A file whose fsync failed may not be fsynced again while it is open, since the kernel would
-say yes to what it has lost; that is held here, as the code under test can't see it.
+same. A descriptor whose fsync failed may not be fsynced again, since the kernel would say yes to
+what it has lost; that is held here, as the code under test can't see it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a disk may hold after the power failed: the recorded calls up to there, and what was synced.
 
-A file's bytes are sure once the file was fsynced, a name once its directory was. What was not may be
-there or not: of bytes a part may be there, cut at a sector or anywhere, or zeros or anything in
+A file's bytes are sure once the file was fsynced, a name once its directory was. What was not may
+be there or not: of bytes a part may be there, cut at a sector or anywhere, or zeros or anything in
 their place; of names any of the changes, each for itself (a rename is one change). A name and what
 is behind it are two things: the bytes may be there without the name, and the name with no bytes.
 """
@@ -282,19 +282,25 @@ def torn(sure: bytes, now: bytes, chance: random.Random) -> bytes:
 
 def torn_anywhere(sure: bytes, now: bytes, chance: random.Random) -> bytes:
     """The new bytes up to some place, then the old ones, if there were any."""
-    same = len(os.path.commonprefix((sure, now)))
+    same = alike(sure, now)
     cut = chance.randint(same, max(same, len(now)))
     return now[:cut] + sure[cut:]
 
 
 def zeroed(sure: bytes, now: bytes, chance: random.Random) -> bytes:
     """As long as it was to become, with zeros for what is new."""
-    same = len(os.path.commonprefix((sure, now)))
+    same = alike(sure, now)
     cut = chance.choice((same, chance.randint(same, max(same, len(now)))))
     return now[:cut].ljust(len(now), b"\0")
 
 
 def garbled(sure: bytes, now: bytes, chance: random.Random) -> bytes:
     """What is new is anything, or something of another file."""
-    same = len(os.path.commonprefix((sure, now)))
+    same = alike(sure, now)
     return now[:same] + chance.choice((chance.randbytes(max(0, len(now) - same)), now[:same]))
+
+
+def alike(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Final, NamedTuple
 
 import pytest
 
-from penstock.errors import PenstockError
 from penstock.sources import spool
 from torture.conftest import Figures
 from torture.faulty_disk import FaultySystem

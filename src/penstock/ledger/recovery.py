@@ -149,7 +149,7 @@ def follow(
     account = Account.of(made.checkpoint) if made.checkpoint else Account(again)
     for name, start in made.reads.items():
         path = run_dir.segment_path(name)
-        if disk is not None:
+        if disk is not None and not is_abandoned(path):  # that one's copy is synced instead
             disk.fsync_file(path)
         segment = reader(path, run_id, start)
         for found in segment:
