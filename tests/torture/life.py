@@ -38,6 +38,7 @@ from penstock.record import Result
 from penstock.sources.inputs import Inputs
 from penstock.sources.objects import spool_table
 from penstock.sources.shard import Shard, check_unchanged
+from torture.power_loss import RecordingSystem
 
 ROWS: Final = 40
 PIECE_ROWS: Final = 4
@@ -296,6 +297,8 @@ class FailsAt(Disk):
 
     def fsync(self, fd: int) -> None:
         if self._fails("fsync", fd):
+            if isinstance(self.system, RecordingSystem):
+                self.system.lose(fd)
             raise failure("fsync", self._paths[fd], OSError(errno.EIO, "input/output error"))
         super().fsync(fd)
 

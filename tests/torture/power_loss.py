@@ -37,6 +37,8 @@ class RecordingSystem(System):
     def open(self, path: Path, flags: int) -> int:
         is_new = not path.exists()
         fd = super().open(path, flags)
+        if not path.is_relative_to(self._root):
+            return fd
         self._number += 1
         self._opened[fd] = self._number
         self.events.append(("open", self._number, self._name(path), is_new))
@@ -57,7 +59,12 @@ class RecordingSystem(System):
         self.events.append(("truncate", self._opened[fd], size))
 
     def fsync(self, fd: int) -> None:
-        self.events.append(("fsync", self._opened[fd], os.fstat(fd).st_mtime_ns))
+        if fd in self._opened:
+            self.events.append(("fsync", self._opened[fd], os.fstat(fd).st_mtime_ns))
+
+    def lose(self, fd: int) -> None:
+        """An fsync failed: no later one makes what was lost durable, though it says so."""
+        self.events.append(("lose", self._opened[fd]))
 
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
@@ -86,6 +93,7 @@ class File:
         self.sure = data
         self.now = data
         self.modified_ns = modified_ns
+        self.is_lost = False  # an fsync of it failed
 
     def write(self, start: int, data: bytes) -> None:
         grown = self.now.ljust(start, b"\0")
@@ -95,7 +103,7 @@ class File:
         self.now = self.now[:size].ljust(size, b"\0")
 
     def fsync(self, modified_ns: int) -> None:
-        self.sure = self.now
+        self.sure = self.sure if self.is_lost else self.now
         self.modified_ns = modified_ns
 
     def put(self, path: Path, data: bytes) -> None:
@@ -190,6 +198,11 @@ class Model:
         file = self._opened[number]
         assert isinstance(file, File)
         file.truncate(size)
+
+    def _lose(self, number: int) -> None:
+        file = self._opened[number]
+        assert isinstance(file, File)
+        file.is_lost = True
 
     def _fsync(self, number: int, modified_ns: int) -> None:
         self._opened[number].fsync(modified_ns)
