@@ -308,9 +308,11 @@ def zeroed(sure: bytes, now: bytes, chance: random.Random) -> bytes:
 
 
 def garbled(sure: bytes, now: bytes, chance: random.Random) -> bytes:
-    """What is new is anything, or something of another file."""
+    """What is new is anything; in an Arrow file perhaps what stands before it once more."""
     same = alike(sure, now)
-    return now[:same] + chance.choice((chance.randbytes(max(0, len(now) - same)), now[:same]))
+    if not now.startswith(b"ARROW1"):
+        return now[:same] + chance.randbytes(len(now) - same)
+    return now[:same] + chance.choice((chance.randbytes(len(now) - same), now[:same]))
 
 
 def alike(one: bytes, other: bytes) -> int:

@@ -10,6 +10,7 @@ import msgspec
 
 from penstock.errors import RunDirectoryError
 from penstock.ledger.schema import RESULT_SCHEMA_HASH
+from penstock.ledger.sealed_json import pack, unpack
 from penstock.sources.frozen import FrozenInput
 from penstock.sources.schema import InputSchema
 
@@ -35,7 +36,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode(manifest: Manifest) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+    return pack(msgspec.json.encode(manifest))
 
 
 def decode(data: bytes, path: Path) -> Manifest:
@@ -43,7 +44,7 @@ def decode(data: bytes, path: Path) -> Manifest:
     try:
         version = msgspec.json.decode(data, type=dict[str, Any]).get("format_version")
         if version == FORMAT_VERSION:
-            return of_our_schema(msgspec.json.decode(data, type=Manifest), path)
+            return of_our_schema(msgspec.json.decode(unpack(data), type=Manifest), path)
     except (msgspec.MsgspecError, ValueError) as error:
         raise RunDirectoryError(
             f"{path} can't be read: {error}", "Restore it, or begin anew with --fresh."

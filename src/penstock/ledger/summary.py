@@ -9,12 +9,13 @@ import msgspec
 from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.run_directory import RunDirectory
+from penstock.ledger.sealed_json import pack, unpack
 from penstock.observe.report import Report
 
 
 def write_summary(disk: Disk, run_dir: Path, report: Report) -> None:
     """Puts `report` in place of the summary before, durably. Raises LedgerError, DiskFull."""
-    disk.replace_file(RunDirectory(run_dir).summary_path, report.to_json() + b"\n")
+    disk.replace_file(RunDirectory(run_dir).summary_path, pack(report.to_json()))
 
 
 def read_summary(run_dir: Path) -> Report | None:
@@ -22,8 +23,8 @@ def read_summary(run_dir: Path) -> Report | None:
     path = RunDirectory(run_dir).summary_path
     data = Disk().read_file(path)
     try:
-        return None if data is None else Report.from_json(data)
-    except msgspec.DecodeError as error:
+        return None if data is None else Report.from_json(unpack(data))
+    except (msgspec.DecodeError, ValueError) as error:
         raise LedgerError(
             f"{path} can't be read: {error}",
             "Remove it, and run the same command: a complete job asks nothing and writes it anew.",
