@@ -19,10 +19,10 @@ from torture.conftest import Figures
 from torture.faulty_disk import KINDS, FaultySystem
 from torture.life import Life
 
-# Enough for every call that changes the disk, and for one in eight of those that read.
-CHANGES: Final = 900
-READS: Final = 300
-STRIDE: Final = 8
+# Enough for every call that changes the disk, and for one in sixteen of those that read.
+CHANGES: Final = 720
+READS: Final = 150
+STRIDE: Final = 16
 PRIME: Final = 7919  # few seeds are to be spread over the whole life
 
 
@@ -62,7 +62,7 @@ def test_a_change_that_fails_loses_nothing(tmp_path: Path, seed: int, figures: F
 @pytest.mark.seeds(4, READS)
 def test_a_read_that_fails_is_no_garbage(tmp_path: Path, seed: int, figures: Figures) -> None:
     total = calls(reads=True)
-    assert total <= READS * STRIDE, "not every eighth call is failed by the long form"
+    assert total <= READS * STRIDE, "not every sixteenth call is failed by the long form"
     number = (seed * PRIME % READS * STRIDE + seed % STRIDE) % total
     survive(tmp_path, FaultySystem(number, reads=True), figures)
 

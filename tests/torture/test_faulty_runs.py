@@ -27,7 +27,7 @@ if {is_worker} == ("penstock.engine.worker" in sys.orig_argv):
 """
 
 
-@pytest.mark.seeds(3, 60)
+@pytest.mark.seeds(3, 30)
 def test_a_run_whose_disk_fails_says_so_and_resumes(
     tmp_path: Path,
     simulate: Simulate,

@@ -17,7 +17,7 @@ from torture.life import Life, Promises
 from torture.power_loss import Event, Model, RecordingSystem
 from torture.test_faults import system
 
-PREFIXES: Final = 1200  # enough for each
+PREFIXES: Final = 650  # enough for each
 PRIME: Final = 7919
 
 
@@ -79,7 +79,7 @@ def test_the_power_fails(tmp_path: Path, seed: int, figures: Figures) -> None:
     figures(power_losses=1)
 
 
-@pytest.mark.seeds(6, 400)
+@pytest.mark.seeds(6, 200)
 def test_the_power_fails_again_while_the_run_comes_back(
     tmp_path: Path, seed: int, figures: Figures
 ) -> None:
@@ -100,7 +100,7 @@ def test_the_power_fails_again_while_the_run_comes_back(
     figures(power_losses=2)
 
 
-@pytest.mark.seeds(6, 400)
+@pytest.mark.seeds(6, 200)
 def test_the_power_fails_after_a_kill(tmp_path: Path, seed: int, figures: Figures) -> None:
     """What a killed process left unsynced is trusted by the next one only once that synced it."""
     chance = random.Random(seed)
