@@ -122,6 +122,18 @@ def test_a_failed_fsync_abandons_the_segment_and_tells_nothing_of_it(tmp_path: P
     assert f"write {FIRST}" not in disk.steps[disk.steps.index(f"open {SECOND}") :]
 
 
+def test_a_segment_is_marked_as_abandoned_before_anything_else_can_happen(tmp_path: Path) -> None:
+    """A worker that dies in between must not leave a segment that looks like any other."""
+    disk = RecordingDisk(failing("fsync", FIRST))
+    writer = writer_in(tmp_path, disk)
+    writer.write(batch(0), [])
+    with pytest.raises(LedgerError):
+        writer.sync()
+    marker = FIRST.replace(".arrow", ".abandoned")
+    after = disk.steps[disk.steps.index(f"write {FIRST}") + 1 :]
+    assert after[:2] == [f"unlink {marker}", f"open {marker}"]
+
+
 def test_a_name_that_can_not_be_made_durable_is_a_failed_fsync(tmp_path: Path) -> None:
     writer = writer_in(tmp_path, RecordingDisk(failing("fsync", tmp_path.name)))
     writer.write(batch(0), [])

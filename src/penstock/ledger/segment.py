@@ -178,7 +178,8 @@ class _Segment:
 
     def abandon(self) -> None:
         with contextlib.suppress(LedgerError):
-            self._disk.replace_file(abandoned_marker(self._path), b"")
+            # Not by a temporary name: its being there is all that it says.
+            self._disk.write_file(abandoned_marker(self._path), b"")
         self.close()
 
     def close(self) -> None:
