@@ -87,3 +87,32 @@ def test_a_redo_may_ask_in_other_words_and_a_redo_of_nothing_is_refused(
     assert ended.code == 2
     assert "nothing to redo" in ended.stderr
     assert good.stats()["received"] == len(failed)
+
+
+KILLED_IN_THE_EXPORT = """
+import os, pathlib, signal, sys
+if "redo" in sys.orig_argv and not pathlib.Path({mark!r}).exists():
+    from penstock.ledger.output_file import OutputFile
+    def die(self):
+        pathlib.Path({mark!r}).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    OutputFile.publish = die
+"""
+
+
+def test_a_redo_that_died_in_its_export_is_carried_on_by_the_same_redo(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, bad, good = place(ROWS), simulate(reject=0.1), simulate()
+    assert run.run(bad.base_url).code == 3
+    run.patched(KILLED_IN_THE_EXPORT.format(mark=str(run.folder / "died")))
+    command = ("redo", run.run_dir, "--base-url", good.base_url, *QUIET)
+    assert run.penstock(*command).code == -signal.SIGKILL
+    asked = good.stats()["received"]
+    ended = run.penstock(*command)
+    assert ended.code == 0, ended.stderr
+    run.check_answers()
+    assert good.stats()["received"] == asked
+    ended = run.penstock(*command)
+    assert ended.code == 2
+    assert "nothing to redo" in ended.stderr

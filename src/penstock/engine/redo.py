@@ -24,6 +24,7 @@ from penstock.ledger.recovery import recover
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.summary import read_summary
+from penstock.observe.report import Report
 from penstock.origins import convert
 
 COMPLETE = (0, 3)
@@ -51,6 +52,7 @@ def begin(
         check(asked)
         recovered = recover(disk, directory, manifest.run_id)
         open_one = unfinished(recovered.generations, recovered.account.done)
+        open_one = open_one or unreported(recovered.generations, run_directory)
         if open_one is not None:
             return job, open_one
         refuse_incomplete(run_directory)
@@ -70,10 +72,24 @@ def job_of(manifest: Manifest, changes: Mapping[str, Any]) -> Job:
     return msgspec.structs.replace(job, fresh=False, overwrite=False, **free)
 
 
+def unreported(generations: Sequence[Generation], run_directory: Path) -> Generation | None:
+    """The newest redo, if it was interrupted after its last row, before its output was written."""
+    if not generations:
+        return None
+    newest, summary = generations[-1], read_summary(run_directory)
+    told = summary is not None and is_complete(summary) and summary.redo >= newest.number
+    return None if told else newest
+
+
+def is_complete(summary: Report) -> bool:
+    """Whether it is of a run all of whose rows ended and were written."""
+    return not summary.pending and summary.exit_code in COMPLETE
+
+
 def refuse_incomplete(run_directory: Path) -> None:
     """Raises UsageError where rows of the run are still pending."""
     summary = read_summary(run_directory)
-    if summary is None or summary.pending or summary.exit_code not in COMPLETE:
+    if summary is None or not is_complete(summary):
         raise UsageError(
             f"{run_directory}: the run is not complete",
             "Run its command again first; dead letters can be asked again after that.",

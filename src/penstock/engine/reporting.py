@@ -39,6 +39,7 @@ def report_of(
         # Only a complete run is asked again, so its rows are those that have ended.
         rows_in=state.total if plan.target is None else account.ended,
         resumed=state.resumed_succeeded + state.resumed_failed,
+        redo=max((one.number for one in opened.recovered.generations), default=0),
         requests=totals.requests(),
         retries=totals.retries(),
         throttles=totals[C.THROTTLES],

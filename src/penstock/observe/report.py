@@ -36,6 +36,7 @@ class Report(msgspec.Struct, kw_only=True):
     failed_by_class: dict[str, Failure] = {}
     resumed: int = 0  # rows that ended before this epoch
     duplicates: int = 0  # rows with more than one verified copy: bought again after a crash
+    redo: int = 0  # the newest redo that was begun; 0 for none
     requests: int = 0
     retries: int = 0
     throttles: int = 0
