@@ -1,0 +1,265 @@
+"""The chamber: a run that is killed again and again and must come out whole.
+
+It tells a story of three commands: a run fed by standard input, a redo of its dead letters, and
+another export. Each is given again after every death until it ends in order. Then all that was
+promised is checked, against the input and against the provider's own record.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from integration.place import PENSTOCK, Ended, Live, Place, flags
+from penstock.ledger.run_directory import RunDirectory
+from penstock.simulator import SimulatorProcess
+from torture import striker, tree
+from torture.steps import FUNCTIONS
+
+WORKERS = 2
+SLOTS = 8  # over both workers
+TTFT_SECONDS = 0.03
+WIDTH = 300  # characters of a text: the spool takes several blocks
+COMMAND_SECONDS = 90.0
+MOST_COMMANDS = 60
+
+# So that little happens often: checkpoints every 5 s, and a seat that stays empty for longer after
+# each death, would make most of a trial a wait.
+SHRUNK = {
+    "penstock.engine.supervisor:CHECKPOINT_NS": 200_000_000,
+    "penstock.engine.respawn:LONGEST_DELAY_NS": 100_000_000,
+    "penstock.sources.spool:BLOCK_BYTES": 64 << 10,
+    "penstock.engine.retry:FIRST_DELAY_SECONDS": 0.2,
+}
+SHRUNK_IN = {
+    "penstock.engine.supervisor": ("supervisor",),
+    "penstock.engine.respawn": ("supervisor",),
+    "penstock.sources.spool": ("supervisor",),
+    "penstock.engine.retry": ("worker",),
+}
+
+BEHAVIOUR: dict[str, Any] = {
+    "ttft_seconds": TTFT_SECONDS,
+    "ttft_spread": 0.0,
+    "error_500": 0.01,
+    "disconnect": 0.01,
+    "throttle": 0.01,
+    "truncated": 0.005,
+    "retry_after_seconds": 0.1,
+}
+
+# What may be bought twice for each worker that was killed: what was in flight, and what was
+# answered since the last write and during the write under way. A batch is written after 256 results
+# or 250 ms, seen to every 50 ms; meanwhile a slot gets an answer each time to the first token.
+EACH_SLOTS = SLOTS // WORKERS
+SINCE_LAST_WRITE = min(256, EACH_SLOTS * (math.ceil((0.25 + 0.05) / TTFT_SECONDS) + 1))
+MOST_AGAIN = EACH_SLOTS + 2 * SINCE_LAST_WRITE
+# A worker whose supervisor died writes what it has: only what was in flight is lost.
+MOST_AGAIN_ORPHANED = EACH_SLOTS
+
+
+class Order(NamedTuple):
+    """Where to strike: see `striker.Order`. A `warm` one waits until rows have ended."""
+
+    role: str
+    step: str
+    side: str = "before"
+    nth: int = 1
+    deed: str = "kill"
+    warm: bool = True
+
+
+class Chamber:
+    """One trial. `orders` strike in it, each once."""
+
+    def __init__(
+        self,
+        folder: Path,
+        provider: SimulatorProcess,
+        rows: int,
+        orders: Sequence[Order] = (),
+        *,
+        record: bool = False,
+        shrunk: dict[str, Any] | None = None,
+        stdin: bool = True,
+        words: str = "",
+    ) -> None:
+        self.place = Place(folder, torture_rows(rows))
+        self.provider = provider
+        self.orders = list(orders)
+        self.epochs = 0
+        self.workers_lost = 0
+        self.orphaned = 0
+        self.kills = 0
+        self.faults = 0
+        self.mid_run = 0  # kills between the first lease and the end of the story
+        self._stdin = stdin
+        self._sessions: list[int] = []
+        self._scratch = folder / "chamber"
+        self._scratch.mkdir()
+        numbered = [{"number": n, **one._asdict()} for n, one in enumerate(self.orders)]
+        plan = {
+            "run_dir": str(self.place.run_dir),
+            "functions": {name: [step.role, step.name] for name, step in FUNCTIONS.items()},
+            "record": record,
+            "orders": numbered,
+            "shrunk": {**SHRUNK, **(shrunk or {})},
+            "shrunk_in": SHRUNK_IN,
+        }
+        (self._scratch / "plan.json").write_text(json.dumps(plan))
+        source = Path(striker.__file__).read_text()
+        self.place.patched(f"{source}\n\nstrike_in({str(self._scratch)!r})\n{words}")
+
+    # --- commands ---------------------------------------------------------------------------------
+
+    def run_command(self, **options: Any) -> list[str]:
+        """The run's command. What is free to change in a job changes each time."""
+        self.epochs += 1
+        chosen = {
+            "max_concurrency": SLOTS,
+            "workers": WORKERS,
+            "grace": f"{20 + self.epochs}s",
+            "max_attempts": 20,
+            **options,
+        }
+        if not self._stdin:
+            return self.place.command(self.provider.base_url, **chosen)
+        command = self.place.command(self.provider.base_url, inputs=["-"], **chosen)
+        return ["sh", "-c", f'exec "$@" < {shlex.quote(str(self.place.input))}', "sh", *command]
+
+    def redo_command(self, provider: SimulatorProcess) -> list[str]:
+        chosen = {
+            "base_url": provider.base_url,
+            "progress": "lines",
+            "metrics_port": "off",
+            "max_attempts": 20,
+            "json": True,
+        }
+        return [PENSTOCK, "redo", str(self.place.run_dir), *flags(chosen)]
+
+    def start(self, command: Sequence[str]) -> Live:
+        live = Live(command, self.place.environment, self.place.run_dir, self.place.folder)
+        self._sessions.append(live.process.pid)
+        return live
+
+    def until_complete(self, command: Any, complete: Iterable[int] = (0, 3)) -> Ended:
+        """Give the command that `command()` makes again and again, until it ends in order."""
+        for _ in range(MOST_COMMANDS):
+            struck = self.strikes()
+            with self.start(command()) as live:
+                ended = live.wait(COMMAND_SECONDS)
+            self._account(struck)
+            if ended.code in complete:
+                return ended
+            deeds = [self.orders[one["order"]].deed for one in self.strikes()[len(struck) :]]
+            expected = {"fail": 6}.get(deeds[-1] if deeds else "", -9)
+            assert deeds, f"exit {ended.code}, and nothing had struck:\n{ended.stderr}"
+            assert ended.code in (-9, expected), f"exit {ended.code}:\n{ended.stderr}"
+        raise AssertionError(f"not complete after {MOST_COMMANDS} commands")
+
+    def _account(self, before: Sequence[Any]) -> None:
+        """Count what the strikes of the command that ended have cost, at most."""
+        for one in self.strikes()[len(before) :]:
+            role, _, _, _, deed, warm = self.orders[one["order"]]
+            if deed == "fail":
+                self.faults += 1
+                self.orphaned += WORKERS
+                continue
+            self.kills += 1
+            self.mid_run += warm
+            if (role, deed) in (("worker", "kill"), ("supervisor", "kill child")):
+                self.workers_lost += 1
+            else:
+                self.orphaned += WORKERS
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    def strikes(self) -> list[dict[str, Any]]:
+        """What struck so far, in order."""
+        path = self._scratch / "strikes"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def steps(self) -> set[str]:
+        """The steps that were met, with their role, where they were to be written down."""
+        return set((self._scratch / "steps").read_text().splitlines())
+
+    def unstruck(self) -> list[Order]:
+        done = {one["order"] for one in self.strikes()}
+        return [order for number, order in enumerate(self.orders) if number not in done]
+
+    def rejected(self) -> list[int]:
+        """The rows that the provider refused for good: by its own record, the only dead ones."""
+        refused = set(self.provider.stats()["rejected_texts"])
+        return [n for n, row in enumerate(self.place.rows) if row["text"] in refused]
+
+    def counts(self) -> dict[str, int]:
+        """What was done, for the figures."""
+        return {
+            "kills": self.kills,
+            "kills_mid_run": self.mid_run,
+            "disk_faults": self.faults,
+            "rows_through_kills": len(self.place.rows),
+        }
+
+    @contextmanager
+    def replayed(self, command: str) -> Iterator[None]:
+        """Say how to play a trial that fails again, and where its folder is."""
+        try:
+            yield
+        except BaseException:
+            struck = [self.orders[one["order"]] for one in self.strikes()]
+            print(f"replay: pytest tests/torture/{command}\nfolder: {self.place.folder}")
+            print("struck:", *struck, sep="\n  ")
+            print("not struck:", *self.unstruck(), sep="\n  ")
+            raise
+
+    # --- checks -----------------------------------------------------------------------------------
+
+    def check(self, dead: Iterable[int]) -> None:
+        """All that must hold once the story is at an end."""
+        self.place.check_answers(dead)
+        verified = self.place.penstock("verify", self.place.run_dir)
+        assert verified.code == 0, verified.stdout
+        self.check_nothing_is_left()
+
+    def check_nothing_is_left(self) -> None:
+        for session in self._sessions:
+            assert tree.gone(session, 3.0), tree.members(session)
+        run_dir = RunDirectory(self.place.run_dir)
+        assert tree.is_free(run_dir.lock_path)
+        assert not (left := leftovers(self.place)), left
+
+    def check_bought(self, *others: SimulatorProcess) -> int:
+        """Hold what the providers were asked again against the promise; returns how much it was."""
+        again = sum(int(one.stats()["asked_again"]) for one in (self.provider, *others))
+        most = self.workers_lost * MOST_AGAIN + self.orphaned * MOST_AGAIN_ORPHANED
+        assert again <= most, f"{again} rows bought twice, at most {most} were to be"
+        return again
+
+
+def torture_rows(count: int) -> list[dict[str, Any]]:
+    """Rows whose texts are all different, and long."""
+    return [
+        {"id": f"t-{n}", "text": f"text {n}, of the run. ".ljust(WIDTH, "abcdefg"[n % 7])}
+        for n in range(count)
+    ]
+
+
+def leftovers(place: Place) -> list[str]:
+    """Files that no run should leave: temporary ones, and what nobody knows."""
+    known = {"in.jsonl", "out.jsonl", "out.jsonl.failed.jsonl", "out.jsonl.run", "patch", "chamber"}
+    beside = {
+        path.name
+        for path in place.folder.iterdir()
+        if not path.name.startswith(("stdout.", "stderr."))
+    }
+    strange = [name for name in beside - known if not name.startswith("out.")]
+    for path in place.run_dir.rglob("*"):
+        if path.name.endswith((".new", ".sealing", ".abandoned", ".tmp")):
+            strange.append(str(path.relative_to(place.run_dir)))
+    return sorted(strange)
