@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -93,13 +93,10 @@ class Chamber:
         self.provider = provider
         self.orders = list(orders)
         self.epochs = 0
-        self.workers_lost = 0
-        self.orphaned = 0
-        self.kills = 0
-        self.faults = 0
-        self.mid_run = 0  # kills between the first lease and the end of the story
         self._stdin = stdin
+        self._running = ExitStack()
         self._sessions: list[int] = []
+        self._accounted = 0  # strikes that explained how a command ended
         self._scratch = folder / "chamber"
         self._scratch.mkdir()
         numbered = [{"number": n, **one._asdict()} for n, one in enumerate(self.orders)]
@@ -143,39 +140,24 @@ class Chamber:
         return [PENSTOCK, "redo", str(self.place.run_dir), *flags(chosen)]
 
     def start(self, command: Sequence[str]) -> Live:
+        """A command under way. What it leaves behind lives on until the trial's end."""
         live = Live(command, self.place.environment, self.place.run_dir, self.place.folder)
         self._sessions.append(live.process.pid)
-        return live
+        return self._running.enter_context(live)
 
-    def until_complete(self, command: Any, complete: Iterable[int] = (0, 3)) -> Ended:
-        """Give the command that `command()` makes again and again, until it ends in order."""
+    def until_complete(self, command: Callable[[], list[str]], codes: Sequence[int]) -> Ended:
+        """Give a command again and again, until it ends in order: with one of `codes`."""
         for _ in range(MOST_COMMANDS):
-            struck = self.strikes()
-            with self.start(command()) as live:
-                ended = live.wait(COMMAND_SECONDS)
-            self._account(struck)
-            if ended.code in complete:
+            ended = self.start(command()).wait(COMMAND_SECONDS)
+            if ended.code in codes:
                 return ended
-            deeds = [self.orders[one["order"]].deed for one in self.strikes()[len(struck) :]]
-            expected = {"fail": 6}.get(deeds[-1] if deeds else "", -9)
+            strikes = self.strikes()[self._accounted :]
+            self._accounted += len(strikes)
+            deeds = {self.orders[one["order"]].deed for one in strikes}
             assert deeds, f"exit {ended.code}, and nothing had struck:\n{ended.stderr}"
-            assert ended.code in (-9, expected), f"exit {ended.code}:\n{ended.stderr}"
+            possible = {-9, 6} if "fail" in deeds else {-9}
+            assert ended.code in possible, f"exit {ended.code}:\n{ended.stderr}"
         raise AssertionError(f"not complete after {MOST_COMMANDS} commands")
-
-    def _account(self, before: Sequence[Any]) -> None:
-        """Count what the strikes of the command that ended have cost, at most."""
-        for one in self.strikes()[len(before) :]:
-            role, _, _, _, deed, warm = self.orders[one["order"]]
-            if deed == "fail":
-                self.faults += 1
-                self.orphaned += WORKERS
-                continue
-            self.kills += 1
-            self.mid_run += warm
-            if (role, deed) in (("worker", "kill"), ("supervisor", "kill child")):
-                self.workers_lost += 1
-            else:
-                self.orphaned += WORKERS
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -197,24 +179,29 @@ class Chamber:
         refused = set(self.provider.stats()["rejected_texts"])
         return [n for n, row in enumerate(self.place.rows) if row["text"] in refused]
 
+    def struck(self) -> list[Order]:
+        """The orders that were carried out, in order."""
+        return [self.orders[one["order"]] for one in self.strikes()]
+
     def counts(self) -> dict[str, int]:
-        """What was done, for the figures."""
+        """What was done, for the figures. A warm order strikes when rows have ended already."""
+        kills = [one for one in self.struck() if one.deed != "fail"]
         return {
-            "kills": self.kills,
-            "kills_mid_run": self.mid_run,
-            "disk_faults": self.faults,
+            "kills": len(kills),
+            "kills_mid_run": sum(one.warm for one in kills),
+            "disk_faults": len(self.struck()) - len(kills),
             "rows_through_kills": len(self.place.rows),
         }
 
     @contextmanager
-    def replayed(self, command: str) -> Iterator[None]:
-        """Say how to play a trial that fails again, and where its folder is."""
+    def trial(self, replay: str) -> Iterator[None]:
+        """A whole trial. One that fails says how to play it again, and where its folder is."""
         try:
-            yield
+            with self._running:
+                yield
         except BaseException:
-            struck = [self.orders[one["order"]] for one in self.strikes()]
-            print(f"replay: pytest tests/torture/{command}\nfolder: {self.place.folder}")
-            print("struck:", *struck, sep="\n  ")
+            print(f"replay: python -m pytest {replay}\nfolder: {self.place.folder}")
+            print("struck:", *self.struck(), sep="\n  ")
             print("not struck:", *self.unstruck(), sep="\n  ")
             raise
 
@@ -237,9 +224,18 @@ class Chamber:
     def check_bought(self, *others: SimulatorProcess) -> int:
         """Hold what the providers were asked again against the promise; returns how much it was."""
         again = sum(int(one.stats()["asked_again"]) for one in (self.provider, *others))
-        most = self.workers_lost * MOST_AGAIN + self.orphaned * MOST_AGAIN_ORPHANED
+        most = most_again(self.struck())
         assert again <= most, f"{again} rows bought twice, at most {most} were to be"
         return again
+
+
+def most_again(struck: Iterable[Order]) -> int:
+    """How many rows these strikes may have had bought twice."""
+    most = 0
+    for one in struck:
+        killed_worker = (one.role, one.deed) in {("worker", "kill"), ("supervisor", "kill child")}
+        most += MOST_AGAIN if killed_worker else WORKERS * MOST_AGAIN_ORPHANED
+    return most
 
 
 def torture_rows(count: int) -> list[dict[str, Any]]:

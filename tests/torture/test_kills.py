@@ -34,7 +34,7 @@ def test_a_run_struck_at_named_steps_comes_out_whole(
     bad = simulate(**BEHAVIOUR, reject=REJECTED, seed=seed)
     good = simulate(**BEHAVIOUR, seed=seed)
     chamber = Chamber(tmp_path, bad, ROWS, orders_of(seed))
-    with chamber.replayed(f"{Path(__file__).name} -k named_steps --long --seed {seed}"):
+    with chamber.trial(f"tests/torture/test_kills.py -k named_steps --seed {seed}"):
         tell(chamber, good)
         assert chamber.unstruck() == []
         figures(bought_twice=chamber.check_bought(good), **chamber.counts())
@@ -43,7 +43,7 @@ def test_a_run_struck_at_named_steps_comes_out_whole(
 def tell(chamber: Chamber, good: SimulatorProcess) -> None:
     """The story: a run, a redo of its dead letters, another export; each until it is complete."""
     place = chamber.place
-    chamber.until_complete(chamber.run_command)
+    chamber.until_complete(chamber.run_command, (0, 3))
     dead = chamber.rejected()
     assert dead
     chamber.check(dead)
@@ -81,7 +81,8 @@ def test_the_table_of_steps_is_whole(tmp_path: Path, simulate: Simulate) -> None
     orders = [*HELPERS.values(), Order("supervisor", "checkpoint rename old", nth=3)]
     orders = [one._replace(warm=False) for one in orders]
     chamber = Chamber(tmp_path, bad, 300, orders, record=True)
-    tell(chamber, good)
+    with chamber.trial("tests/torture/test_kills.py -k whole"):
+        tell(chamber, good)
     met = {one for one in chamber.steps() if one.partition(": ")[2] not in UNWATCHED}
     assert met == set(map(str, steps()))
 
