@@ -64,7 +64,10 @@ MOST_AGAIN_ORPHANED = EACH_SLOTS
 
 
 class Order(NamedTuple):
-    """Where to strike: see `striker.Order`. A `warm` one waits until rows have ended."""
+    """Where to strike: see `striker.Order`.
+
+    A `warm` one waits until rows have ended; a `led` one spares workers whose supervisor is dead.
+    """
 
     role: str
     step: str
@@ -72,6 +75,7 @@ class Order(NamedTuple):
     nth: int = 1
     deed: str = "kill"
     warm: bool = True
+    led: bool = False
 
 
 class Chamber:

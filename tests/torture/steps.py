@@ -104,7 +104,7 @@ def steps() -> list[Step]:
                 name, _, needs = verb.partition(":")
                 found.append(Step(role, f"{kind} {name}", needs))
     for name, function in FUNCTIONS.items():
-        found.append(Step(function.role, name, "torn" if name in AFTER_A_DEATH else ""))
+        found.append(Step(function.role, name, "death" if name in AFTER_A_DEATH else ""))
     return found
 
 

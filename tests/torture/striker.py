@@ -90,11 +90,12 @@ def step_of(call, arguments, run_dir):
 class Order:
     """Strike once: in a process of this role, at the n-th time of a step, on one side of it."""
 
-    def __init__(self, folder, run_dir, *, number, role, step, side, nth, deed, warm):
+    def __init__(self, folder, run_dir, *, number, role, step, side, nth, deed, warm, led):
         self.folder = folder
         self.run_dir = run_dir
         self.number, self.role, self.step, self.side = number, role, step, side
         self.nth, self.deed, self.warm = nth, deed, warm
+        self.leader = os.getppid() if led else None
         self.seen = 0
 
     def struck(self):
@@ -103,6 +104,8 @@ class Order:
     def due(self, side):
         """Whether this is the moment; only one process is ever told so."""
         if side != self.side or (self.warm and not self.has_begun()):
+            return False
+        if self.leader is not None and os.getppid() != self.leader:
             return False
         self.seen += 1
         if self.seen != self.nth:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -20,9 +21,12 @@ REJECTED = 0.04
 EACH = 12  # points in one trial
 LONG = -(-len(points()) * 5 // EACH)  # trials, so that each point is struck five times
 
+# What must have struck before some steps are come by. Two deaths: a supervisor may die of another
+# order before it has buried a worker.
 HELPERS = {
-    "torn": Order("worker", "segment write", "amid", 2),
-    "abandoned": Order("worker", "segment fsync", "before", 2, "fail"),
+    "torn": [Order("worker", "segment write", "amid", 2)],
+    "death": [Order("worker", "lease received", "after", nth, led=True) for nth in (2, 3)],
+    "abandoned": [Order("worker", "segment fsync", "before", 2, "fail", led=True)],
 }
 
 
@@ -64,7 +68,7 @@ def orders_of(seed: int) -> list[Order]:
     chosen = [every[(seed * EACH + n) % len(every)] for n in range(EACH)]
     orders = [order_of(point, random) for point in chosen]
     needs = {point.step.needs for point in chosen} - {""}
-    return [HELPERS[need] for need in sorted(needs)] + orders
+    return [helper for need in sorted(needs) for helper in HELPERS[need]] + orders
 
 
 def order_of(point: Point, random: Random) -> Order:
@@ -78,7 +82,7 @@ def order_of(point: Point, random: Random) -> Order:
 def test_the_table_of_steps_is_whole(tmp_path: Path, simulate: Simulate) -> None:
     """What a rich run does is in the table, and the table has nothing else."""
     bad, good = simulate(reject=REJECTED, ttft_seconds=0.03), simulate()
-    orders = [*HELPERS.values(), Order("supervisor", "checkpoint rename old", nth=3)]
+    orders = [*chain(*HELPERS.values()), Order("supervisor", "checkpoint rename old", nth=3)]
     orders = [one._replace(warm=False) for one in orders]
     chamber = Chamber(tmp_path, bad, 300, orders, record=True)
     with chamber.trial("tests/torture/test_kills.py -k whole"):
