@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from integration.place import PENSTOCK, Ended, Live, Place, flags
+from integration.place import PENSTOCK, Ended, Live, Place, flags, read_lines
 from penstock.ledger.run_directory import RunDirectory
 from penstock.simulator import SimulatorProcess
 from torture import striker, tree
@@ -66,7 +66,8 @@ MOST_AGAIN_ORPHANED = EACH_SLOTS
 class Order(NamedTuple):
     """Where to strike: see `striker.Order`.
 
-    A `warm` one waits until rows have ended; a `led` one spares workers whose supervisor is dead.
+    A `warm` one waits until rows have ended. One that `helps` others, by their numbers, strikes
+    only as long as one of them has not, and never a worker whose supervisor is dead.
     """
 
     role: str
@@ -75,7 +76,7 @@ class Order(NamedTuple):
     nth: int = 1
     deed: str = "kill"
     warm: bool = True
-    led: bool = False
+    helps: tuple[int, ...] = ()
 
 
 class Chamber:
@@ -161,6 +162,7 @@ class Chamber:
             assert deeds, f"exit {ended.code}, and nothing had struck:\n{ended.stderr}"
             possible = {-9, 6} if "fail" in deeds else {-9}
             assert ended.code in possible, f"exit {ended.code}:\n{ended.stderr}"
+            self.check_outputs_are_whole()
         raise AssertionError(f"not complete after {MOST_COMMANDS} commands")
 
     # --- what is known ----------------------------------------------------------------------------
@@ -175,8 +177,10 @@ class Chamber:
         return set((self._scratch / "steps").read_text().splitlines())
 
     def unstruck(self) -> list[Order]:
+        """The orders that were not carried out, but for those that only help."""
         done = {one["order"] for one in self.strikes()}
-        return [order for number, order in enumerate(self.orders) if number not in done]
+        every = enumerate(self.orders)
+        return [one for number, one in every if number not in done and not one.helps]
 
     def rejected(self) -> list[int]:
         """The rows that the provider refused for good: by its own record, the only dead ones."""
@@ -217,6 +221,13 @@ class Chamber:
         verified = self.place.penstock("verify", self.place.run_dir)
         assert verified.code == 0, verified.stdout
         self.check_nothing_is_left()
+
+    def check_outputs_are_whole(self) -> None:
+        """An output has its name when all of it is there, whatever died meanwhile."""
+        for path in self.place.folder.glob("out*.jsonl"):
+            rows = [one["row"] for one in read_lines(path) if "row" in one]
+            whole = path.name.endswith(".failed.jsonl") or rows == [*range(len(self.place.rows))]
+            assert whole, f"{path} has {len(rows)} rows"
 
     def check_nothing_is_left(self) -> None:
         for session in self._sessions:

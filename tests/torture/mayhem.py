@@ -75,6 +75,7 @@ class Mayhem:
             deed = self.random.choices(names, weights)[0]
             self.history.append(deed.__name__)
             deed()
+            self.chamber.check_outputs_are_whole()
             self.kill_the_quarantine_s_worker()
         ended = self._live.wait(COMMAND_SECONDS)
         assert ended.code in (0, 3), ended.stderr

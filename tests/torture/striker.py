@@ -90,22 +90,28 @@ def step_of(call, arguments, run_dir):
 class Order:
     """Strike once: in a process of this role, at the n-th time of a step, on one side of it."""
 
-    def __init__(self, folder, run_dir, *, number, role, step, side, nth, deed, warm, led):
+    def __init__(self, folder, run_dir, *, number, role, step, side, nth, deed, warm, helps):
         self.folder = folder
         self.run_dir = run_dir
         self.number, self.role, self.step, self.side = number, role, step, side
         self.nth, self.deed, self.warm = nth, deed, warm
-        self.leader = os.getppid() if led else None
+        self.helps = helps
+        self.leader = os.getppid()
         self.seen = 0
 
     def struck(self):
-        return os.path.exists(f"{self.folder}/struck.{self.number}")  # noqa: PTH110
+        return has_struck(self.folder, self.number)
+
+    def is_wanted(self):
+        """Whether one that helps others still does; orphans help nobody."""
+        waiting = [one for one in self.helps if not has_struck(self.folder, one)]
+        return bool(waiting) and os.getppid() == self.leader
 
     def due(self, side):
         """Whether this is the moment; only one process is ever told so."""
         if side != self.side or (self.warm and not self.has_begun()):
             return False
-        if self.leader is not None and os.getppid() != self.leader:
+        if self.helps and not self.is_wanted():
             return False
         self.seen += 1
         if self.seen != self.nth:
@@ -141,6 +147,10 @@ class Order:
         if self.deed == "kill child" and (found := children()):
             return random.choice(found)
         return os.getpid()
+
+
+def has_struck(folder, number):
+    return os.path.exists(f"{folder}/struck.{number}")  # noqa: PTH110
 
 
 def children():

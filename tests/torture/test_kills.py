@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -21,13 +20,14 @@ REJECTED = 0.04
 EACH = 12  # points in one trial
 LONG = -(-len(points()) * 5 // EACH)  # trials, so that each point is struck five times
 
-# What must have struck before some steps are come by. Two deaths: a supervisor may die of another
-# order before it has buried a worker.
+# What must strike before some steps are come by. Again, if it has to: a supervisor may die of
+# another order before it has seen to what the first one did.
 HELPERS = {
-    "torn": [Order("worker", "segment write", "amid", 2)],
-    "death": [Order("worker", "lease received", "after", nth, led=True) for nth in (2, 3)],
-    "abandoned": [Order("worker", "segment fsync", "before", 2, "fail", led=True)],
+    "torn": Order("worker", "segment write", "amid", 2),
+    "death": Order("worker", "lease received", "after", 2),
+    "abandoned": Order("worker", "segment fsync", "before", 2, "fail"),
 }
+TRIES = 6
 
 
 @pytest.mark.seeds(2, LONG)
@@ -67,8 +67,10 @@ def orders_of(seed: int) -> list[Order]:
     Random(0).shuffle(every)
     chosen = [every[(seed * EACH + n) % len(every)] for n in range(EACH)]
     orders = [order_of(point, random) for point in chosen]
-    needs = {point.step.needs for point in chosen} - {""}
-    return [helper for need in sorted(needs) for helper in HELPERS[need]] + orders
+    for need, helper in HELPERS.items():
+        helped = tuple(n for n, point in enumerate(chosen) if point.step.needs == need)
+        orders += [helper._replace(helps=helped)] * (TRIES if helped else 0)
+    return orders
 
 
 def order_of(point: Point, random: Random) -> Order:
@@ -79,10 +81,27 @@ def order_of(point: Point, random: Random) -> Order:
     return Order(role, name, point.side, nth, deed, warm=point.warm)
 
 
+@pytest.mark.timeout(300)
+def test_what_was_written_is_not_bought_again(
+    tmp_path: Path, simulate: Simulate, figures: Figures, long: bool
+) -> None:
+    """Each worker dies when it has written much of which nothing is told yet."""
+    provider = simulate(ttft_seconds=BEHAVIOUR["ttft_seconds"], ttft_spread=0.0)
+    kills = 6 if long else 2
+    orders = [Order("worker", "segment fsync", "before", 2)] * kills
+    chamber = Chamber(tmp_path, provider, 400 * kills, orders, stdin=False)
+    with chamber.trial("tests/torture/test_kills.py -k bought_again"):
+        chamber.until_complete(chamber.run_command, (0,))
+        chamber.check([])
+        assert chamber.unstruck() == []
+        figures(bought_twice=chamber.check_bought(), **chamber.counts())
+
+
+@pytest.mark.timeout(300)
 def test_the_table_of_steps_is_whole(tmp_path: Path, simulate: Simulate) -> None:
     """What a rich run does is in the table, and the table has nothing else."""
     bad, good = simulate(reject=REJECTED, ttft_seconds=0.03), simulate()
-    orders = [*chain(*HELPERS.values()), Order("supervisor", "checkpoint rename old", nth=3)]
+    orders = [*HELPERS.values(), Order("supervisor", "checkpoint rename old", nth=3)]
     orders = [one._replace(warm=False) for one in orders]
     chamber = Chamber(tmp_path, bad, 300, orders, record=True)
     with chamber.trial("tests/torture/test_kills.py -k whole"):
