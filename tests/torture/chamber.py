@@ -90,7 +90,6 @@ class Chamber:
         orders: Sequence[Order] = (),
         *,
         record: bool = False,
-        shrunk: dict[str, Any] | None = None,
         stdin: bool = True,
         words: str = "",
     ) -> None:
@@ -110,7 +109,7 @@ class Chamber:
             "functions": {name: [step.role, step.name] for name, step in FUNCTIONS.items()},
             "record": record,
             "orders": numbered,
-            "shrunk": {**SHRUNK, **(shrunk or {})},
+            "shrunk": SHRUNK,
             "shrunk_in": SHRUNK_IN,
         }
         (self._scratch / "plan.json").write_text(json.dumps(plan))
