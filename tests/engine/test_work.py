@@ -533,6 +533,18 @@ def test_a_server_that_is_not_reached_costs_no_attempt_however_few_records_there
     play(main, slots=4, max_attempts=1)
 
 
+def test_an_outage_ends_no_record_of_a_worker_with_a_single_slot(play: Play) -> None:
+    """Its heap is full of four records: with one of them in the slot it looked as if it was not."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(40))
+        await asyncio.sleep(300)
+        assert scene.downs
+        assert scene.ending.ended == {}
+
+    play(main, lambda row, times: failed("server_error", 503), slots=1)
+
+
 def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
     play: Play,
 ) -> None:

@@ -301,14 +301,15 @@ class Work:
         """Tell all workers how the endpoint fares; returns the throttles in a row.
 
         A record's first failure is held against the endpoint, later ones against the record, unless
-        the server was not reached at all, or there is no room to try other records: a few records
-        that no server can answer must not make a sound endpoint look down.
+        the server was not reached at all, or this one leaves no room to try other records: a few
+        records that no server can answer must not make a sound endpoint look down.
         """
         if attempt.verdict.kind == "throttled":
             return self._limiter.record_throttle()
         if attempt.status == 0 or attempt.status >= 500:
             unreached = attempt.verdict.error_class in retry.UNREACHED
-            blames_endpoint = not pending.failed or unreached or not self.room
+            is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self._slots
+            blames_endpoint = not pending.failed or unreached or is_full
             pending.failed = True
             if blames_endpoint and self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
                 self._on_down(reason_of(attempt))
