@@ -545,6 +545,19 @@ def test_an_outage_ends_no_record_of_a_worker_with_a_single_slot(play: Play) -> 
     play(main, lambda row, times: failed("server_error", 503), slots=1)
 
 
+def test_an_outage_ends_no_record_however_low_the_rate(play: Play) -> None:
+    """Retries, due long before there is a slot for them, went first, and a few records ended."""
+
+    async def main(scene: Scene) -> None:
+        scene.asker.seconds = 6.0
+        scene.add(*range(40))
+        await asyncio.sleep(600)
+        assert scene.downs
+        assert scene.ending.ended == {}
+
+    play(main, lambda row, times: failed("server_error", 503), slots=4)
+
+
 def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
     play: Play,
 ) -> None:

@@ -1,7 +1,8 @@
 """The way of a record inside a worker: queue, slot, attempt, verdict, result or retry heap.
 
 A slot is one of the worker's concurrent places. A record that waits for a retry is on the heap and
-holds none; due retries go before fresh records, and beyond a bounded heap no fresh record starts.
+holds none; due retries go before fresh records, unless the endpoint may be about to be found down,
+and beyond a bounded heap no fresh record starts.
 While the endpoint is down only probes are sent, which are not attempts, so an outage ends no
 record.
 """
@@ -167,14 +168,20 @@ class Work:
         return pending
 
     def _next(self) -> Pending | None:
-        """A due retry, else a fresh record; None where nothing may start."""
+        """A due retry, else a fresh record; None where nothing may start.
+
+        While the endpoint fails and it is not known yet whether it is down, fresh records go first:
+        at a low rate the same few would else use up their attempts before ten had failed.
+        """
         if self._draining or self._ending.congested:
             return None
         now_ns = monotonic_ns()
-        if self.down:
+        failures = self._limiter.failures_in_a_row()
+        if failures >= retry.FAILURES_UNTIL_DOWN:
             return self._probe(now_ns)
         due_ns = self._heap.due_ns()
-        if due_ns is not None and max(due_ns, self._budget_ns) <= now_ns:
+        fresh_first = failures and self._queue and self.room
+        if due_ns is not None and max(due_ns, self._budget_ns) <= now_ns and not fresh_first:
             wait_ns = self._budget.spend(now_ns)
             if not wait_ns:
                 return self._heap.pop()
