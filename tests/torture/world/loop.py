@@ -98,7 +98,11 @@ class ProcessLoop(asyncio.BaseEventLoop):
 
 
 def shut(coroutine: Any) -> None:
-    """Close a coroutine, whatever it does about it."""
+    """Close a coroutine, whatever it does about it, and those it was to await."""
+    if coroutine.cr_frame is not None:
+        for inner in coroutine.cr_frame.f_locals.values():
+            if asyncio.iscoroutine(inner):
+                inner.close()
     for _ in range(20):
         with suppress(BaseException):
             coroutine.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import signal
+import warnings
 from collections.abc import Callable, Coroutine
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -171,5 +172,7 @@ class Machine:
     def dispose(self) -> None:
         """Leave nothing behind."""
         self.over = True
-        for process in [*self.dead, *self.alive]:
-            process.loop.dispose()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of coroutines that never began
+            for process in [*self.dead, *self.alive]:
+                process.loop.dispose()

@@ -31,6 +31,7 @@ from torture.world.worker import Hand, Line, Writer
 READERS = (
     "asker committer crew ending pacer run supervisor work worker worker_process".split()
 )
+SAMPLE_NS = 3_000_000_000  # what is shown of a run is not what is proven here
 
 
 def play(seed: int) -> World:
@@ -88,6 +89,9 @@ def staged(world: World) -> Iterator[None]:
             "SessionTransport",
             lambda timeout_seconds, **_: Line(world, timeout_seconds),
         )
+        patch.setattr(worker, "BEAT_SECONDS", plot.beat_seconds)
+        patch.setattr(supervisor, "TICK_SECONDS", plot.beat_seconds)
+        patch.setattr(supervisor, "SAMPLE_NS", SAMPLE_NS)
         patch.setattr(leases, "MOST_HELD_BYTES", plot.held_bytes)
         patch.setattr(committer, "BATCH_RESULTS", plot.batch_results)
         try:

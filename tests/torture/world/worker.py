@@ -13,6 +13,7 @@ from penstock.ledger.segment import SegmentWriter
 from penstock.observe.slab_layout import C
 from penstock.transport.failure import Failure
 from penstock.transport.transport import Counters, Ready, Request, Response
+from torture.world.machine import Killed
 from torture.world.pipe import pipe
 from torture.world.provider import OK, SILENT, row_of
 
@@ -145,7 +146,12 @@ class Writer(SegmentWriter):
         self._hand = world.hand_of(world.machine.current)
 
     def write(self, batch: Any, shards: Any) -> None:
-        super().write(batch, shards)
-        self._world.wrote(self._hand, batch.column("row").to_pylist())
+        rows = batch.column("row").to_pylist()
+        try:
+            super().write(batch, shards)
+        except Killed:  # in the footer, maybe, with the batch before it whole
+            self._world.perhaps.update(rows)
+            raise
+        self._world.wrote(self._hand, rows)
 
 
