@@ -155,6 +155,28 @@ def test_a_ticket_that_a_stopped_process_could_not_use_in_time_is_taken_anew(clo
     assert most_in_a_window(sent, SECOND) <= 20
 
 
+def test_a_ticket_that_is_void_by_the_time_its_request_wakes_is_taken_anew(clock: Clock) -> None:
+    """Between the timer that lets it go and the request is a turn of the loop."""
+
+    async def main(loop: VirtualLoop) -> None:
+        bucket = limiter(rps=2)
+        pacer = Pacer(bucket)
+        await pacer.ticket(0, 0)
+        second = loop.create_task(pacer.ticket(0, 0))
+        await until_held(pacer, loop)
+
+        def stop_and_go_on() -> None:
+            loop.now_ns += 5 * SECOND
+
+        loop.lateness_ns = 2_000_000  # both timers fire in one turn
+        loop.call_at(pacer._due_ns / 1e9 + 0.001, stop_and_go_on)
+        charged_ns = await second
+        assert loop.now_ns - charged_ns <= 10_000_000
+        assert pacer.voided == 1
+
+    clock.run(main)
+
+
 def test_after_a_stop_who_waits_and_who_comes_is_sent_away(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
         pacer = Pacer(limiter(rpm=1))

@@ -27,7 +27,9 @@ class Waiter:
 
     __slots__ = ("future", "input_tokens", "output_tokens")
 
-    def __init__(self, input_tokens: int, output_tokens: int, future: asyncio.Future[int]) -> None:
+    def __init__(
+        self, input_tokens: int, output_tokens: int, future: asyncio.Future[tuple[int, int]]
+    ) -> None:
         self.input_tokens = input_tokens
         self.output_tokens = output_tokens
         self.future = future
@@ -60,12 +62,21 @@ class Pacer:
 
         Raises Draining once the pacer was stopped.
         """
-        if self.stopped:
-            raise Draining
-        if not self._line:
-            now_ns = monotonic_ns()
-            if self._limiter.reserve(now_ns, 0, input_tokens, output_tokens) >= 0:
-                return now_ns
+        while not self.stopped:
+            if not self._line:
+                now_ns = monotonic_ns()
+                if self._limiter.reserve(now_ns, 0, input_tokens, output_tokens) >= 0:
+                    return now_ns
+            due_ns, generation = await self._turn(input_tokens, output_tokens)
+            # From the timer to here is a turn of the loop: another worker may have paused the
+            # endpoint, or this process been stopped.
+            if self._limiter.valid(due_ns, generation, monotonic_ns()):
+                return due_ns
+            self.voided += 1
+        raise Draining
+
+    async def _turn(self, input_tokens: int, output_tokens: int) -> tuple[int, int]:
+        """Wait in the line; returns when the ticket was due, and its generation."""
         waiter = Waiter(input_tokens, output_tokens, self._loop.create_future())
         self._line.append(waiter)
         if len(self._line) == 1:
@@ -92,7 +103,7 @@ class Pacer:
             self._line.popleft()
             charged_ns, self._due_ns = self._due_ns, 0
             if not waiter.future.done():
-                waiter.future.set_result(charged_ns)
+                waiter.future.set_result((charged_ns, self._generation))
 
     def _advance(self, waiter: Waiter, now_ns: int) -> int:
         """When to look again; a time not after `now_ns` means that the head may go."""
