@@ -13,7 +13,7 @@ import resource
 import socket
 import sys
 import traceback
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +90,9 @@ class Worker:
         self._open(await self._setup)
         self._channel.send(Hello(os.getpid()))
         self._ask_for_more()  # now: rows go to those who have asked, and others may have already
-        beat = self._loop.create_task(self._guarded(self._beat()))
+        beat = self._loop.create_task(self._guarded(self._beat))
         self._slots = [
-            self._loop.create_task(self._guarded(self._work.run_slot(slot)))
+            self._loop.create_task(self._guarded(self._work.run_slot, slot))
             for slot in range(self._slot_count)
         ]
         await self._ending.wait()
@@ -247,9 +247,11 @@ class Worker:
 
     # --- living -----------------------------------------------------------------------------------
 
-    async def _guarded(self, task: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(
+        self, task: Callable[..., Coroutine[Any, Any, None]], *arguments: int
+    ) -> None:
         try:
-            await task
+            await task(*arguments)
         except Exception as error:
             self._fail(error)
 
