@@ -98,11 +98,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
 
 
 def shut(coroutine: Any) -> None:
-    """Close a coroutine, whatever it does about it, and those it was to await."""
-    if coroutine.cr_frame is not None:
-        for inner in coroutine.cr_frame.f_locals.values():
-            if asyncio.iscoroutine(inner):
-                inner.close()
+    """Close a coroutine, whatever it does about it."""
     for _ in range(20):
         with suppress(BaseException):
             coroutine.close()

@@ -115,16 +115,12 @@ class ProcessDisk(Disk):
     def rename(self, source: Path, target: Path) -> None:
         self._step()
         super().rename(source, target)
-        self._platter.change(
-            target.parent, lambda names: names.update({target: names.pop(source)})
-        )
+        self._platter.change(target.parent, lambda names: names.update({target: names.pop(source)}))
 
     def link(self, source: Path, target: Path) -> None:
         self._step()
         super().link(source, target)
-        self._platter.change(
-            target.parent, lambda names: names.update({target: names[source]})
-        )
+        self._platter.change(target.parent, lambda names: names.update({target: names[source]}))
 
     def unlink(self, path: Path) -> None:
         self._step()

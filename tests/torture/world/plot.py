@@ -55,6 +55,7 @@ class Plot:
         self.limits = self._limits()
         self.most_output = dice.choice([5, 60, 900])
         self.kill_chance = dice.choice([0.0, 0.0, 0.001, 0.004])  # of a worker's step
+        self.stop_chance = dice.choice([0.0, 0.0, 0.002, 0.02])
         self.op_chance = dice.choice([0.0, 0.1, 0.4])  # of a process: it dies in a disk operation
         self.most_deaths = dice.randrange(1, 7)
         self.blows = sorted(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.transports import chat, error
 from penstock import _core
@@ -17,7 +17,6 @@ from penstock.transport.failure import Failure, Kind
 from penstock.transport.transport import Response
 
 if TYPE_CHECKING:
-    from torture.world.machine import Process
     from torture.world.plot import Plot
     from torture.world.worker import Hand
 
@@ -182,5 +181,3 @@ def row_of(body: bytes) -> int:
     end = body.index(b"#")
     start = body.rindex(b" ", 0, end)
     return int(body[start:end])
-
-

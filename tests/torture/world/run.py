@@ -10,8 +10,9 @@ import shutil
 import signal
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from penstock.engine import opening
 from penstock.engine.asker import Sending
@@ -31,13 +32,38 @@ from torture.world import plot as blows
 from torture.world.machine import SECOND_NS, Machine, Process
 from torture.world.platter import Platter, ProcessDisk
 from torture.world.plot import Plot
-from torture.world.provider import RESET, SILENT, UNAUTHORIZED, UNAVAILABLE, Exchange, Provider, answer
+from torture.world.provider import (
+    RESET,
+    SILENT,
+    UNAUTHORIZED,
+    UNAVAILABLE,
+    Exchange,
+    Provider,
+    answer,
+)
 from torture.world.worker import Hand
 
+T = TypeVar("T")
+
 LONGEST_SECONDS = 3600.0
+MOST_STOPS = 20
 ORPHANS_SECONDS = 2.0
 MANY_ROWS = 30  # left, so that an outage is seen as one
 WRITTEN_WITHIN_NS = 350_000_000  # and two beats: an answer is on the disk
+
+
+def judged(method: Callable[..., T]) -> Callable[..., T]:
+    """What a rule says of a process fails the test, whatever the process makes of the exception."""
+
+    @wraps(method)
+    def judge(self: World, *args: Any) -> T:
+        try:
+            return method(self, *args)
+        except AssertionError as error:
+            self.machine.complaints.append(str(error))
+            raise
+
+    return judge
 
 
 class Lock:
@@ -66,6 +92,7 @@ class World:
         self.perhaps: set[int] = set()  # rows whose process died while it wrote them
         self.epochs = 0
         self.deaths = 0
+        self.stops = 0
         self.supervisor: Supervisor | None = None
         self.opened: opening.OpenRun | None = None
         self.process: Process | None = None  # the supervisor's
@@ -84,7 +111,9 @@ class World:
             machine.after(began, self.outage)
             machine.after(began + lasts, self.outage_ends)
         if plot.fatal_at is not None:
-            machine.after(plot.fatal_at, lambda: setattr(self.provider, "outage_kind", UNAUTHORIZED))
+            machine.after(
+                plot.fatal_at, lambda: setattr(self.provider, "outage_kind", UNAUTHORIZED)
+            )
         self.begin_epoch()
         machine.run(lambda: self.finished, LONGEST_SECONDS)
         self.check_end()
@@ -123,8 +152,9 @@ class World:
         return self.disks[self.machine.current.name]
 
     def exit(self, status: int) -> None:
-        """os._exit of the process that runs now."""
+        """os._exit of the process that runs now: an orphan's time is over."""
         assert self.machine.current is not None
+        self.dies(self.machine.current)
         self.machine.end(self.machine.current, status)
 
     # --- epochs -----------------------------------------------------------------------------------
@@ -191,13 +221,15 @@ class World:
     # --- blows ------------------------------------------------------------------------------------
 
     def _fate(self, process: Process) -> None:
-        """A process may be killed before any of its steps."""
-        plot = self.plot
-        if plot.kill_chance and self.deaths < plot.most_deaths:
-            if self.machine.dice.random() < plot.kill_chance:
-                self.deaths += 1
-                self.dies(process)
-                self.machine.kill(process)
+        """A process may be killed or stopped before any of its steps."""
+        plot, dice = self.plot, self.machine.dice
+        if plot.stop_chance and self.stops < MOST_STOPS and dice.random() < plot.stop_chance:
+            self.stops += 1
+            self.machine.stop(process, dice.choice([0.02, 0.2, 3.0]))
+        if self.deaths < plot.most_deaths and dice.random() < plot.kill_chance:
+            self.deaths += 1
+            self.dies(process)
+            self.machine.kill(process)
 
     def _died_writing(self, process: Process) -> None:
         self.deaths += 1
@@ -269,12 +301,15 @@ class World:
 
     # --- judging ----------------------------------------------------------------------------------
 
+    @judged
     def received(self, hand: Hand, row: int, sending: Sending) -> Exchange:
         """A worker sent a request: may it?"""
         now_ns, limiter = self.machine.now_ns, sending._asker._limiter
         assert hand.process.alive
         assert row not in self.on_disk, f"row {row} is asked for though it is on the disk"
         assert now_ns >= limiter.paused_until(), f"row {row} is asked for in a pause"
+        late_ns = min((bucket.late_ns for bucket in self.provider.buckets), default=now_ns)
+        assert now_ns - sending.charged_ns <= late_ns, f"row {row} has a ticket that is void"
         predicted = sending.input_tokens, sending.output_tokens
         exchange = self.provider.receive(hand, row, now_ns, predicted)
         self.machine.note("sent", hand.name, row)
@@ -287,6 +322,7 @@ class World:
         assert waiting <= (HEAP_PER_SLOT + 1) * hand.slots, f"{waiting} on the heap"
         return exchange
 
+    @judged
     def wrote(self, hand: Hand, rows: list[int]) -> None:
         """A batch is whole on the disk."""
         again = self.on_disk.intersection(rows)
@@ -295,6 +331,7 @@ class World:
         for row in rows:
             hand.unwritten.pop(row, None)
 
+    @judged
     def dies(self, process: Process) -> None:
         """A process is about to be killed: what may be lost by that?"""
         hand = next((one for one in self.living if one.process is process), None)
@@ -310,6 +347,7 @@ class World:
             assert not late, f"row {row} was answered {age_ns / 1e9} s ago and is not written"
         hand.unwritten.clear()
 
+    @judged
     def _hand_ended(self, hand: Hand) -> None:
         for exchange in [one for one in self.provider.open.values() if one.hand is hand]:
             self.provider.ended(exchange)

@@ -29,7 +29,8 @@ from torture.world.run import World
 from torture.world.worker import Hand, Line, Writer
 
 READERS = (
-    "asker committer crew ending pacer run supervisor work worker worker_process".split()
+    *("asker", "committer", "crew", "ending", "pacer"),
+    *("run", "supervisor", "work", "worker", "worker_process"),
 )
 SAMPLE_NS = 3_000_000_000  # what is shown of a run is not what is proven here
 
@@ -68,9 +69,7 @@ def staged(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in READERS:
             patch.setattr(f"penstock.engine.{name}.monotonic_ns", lambda: machine.now_ns)
-        wall = SimpleNamespace(
-            time_ns=lambda: machine.now_ns, time=lambda: machine.now_ns / 1e9
-        )
+        wall = SimpleNamespace(time_ns=lambda: machine.now_ns, time=lambda: machine.now_ns / 1e9)
         patch.setattr(clock, "time", wall)
         patch.setattr(books, "time", wall)
         patch.setattr(opening, "secrets", SimpleNamespace(token_hex=lambda size: "5eed" * 4))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-
 from penstock.engine.asker import Sending
 from penstock.engine.worker import Worker
 from penstock.engine.worker_process import WorkerProcess
@@ -153,5 +152,3 @@ class Writer(SegmentWriter):
             self._world.perhaps.update(rows)
             raise
         self._world.wrote(self._hand, rows)
-
-
