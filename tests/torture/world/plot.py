@@ -50,6 +50,8 @@ class Plot:
         self.invalid = self._some(dice.choice([0, 0.05])) - self.poisoned - self.rejected
         self.broken = self._some(dice.choice([0, 0, 0, few]))
         self.broken -= self.poisoned | self.rejected | self.invalid
+        self.fragile = self._some(dice.choice([0, 0, few]))  # they crash a worker, but twice only
+        self.fragile -= self.poisoned | self.rejected | self.invalid | self.broken
         self.throttling = dice.choice([0, 0, 0.05, 0.3])
         self.failing = dice.choice([0, 0, 0.05, 0.3])
         self.limits = self._limits()

@@ -6,8 +6,10 @@ time of sending, whoever sent it.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from engine.transports import chat, error
@@ -54,6 +56,7 @@ class Provider:
     bought: Counter[int] = field(default_factory=Counter)
     outage_kind: int | None = None
     most_open: int = 0
+    _eras: list[tuple[int, list[Bucket]]] = field(default_factory=list)
 
     @property
     def refuses(self) -> bool:
@@ -128,15 +131,21 @@ class Provider:
 
     # --- judging ----------------------------------------------------------------------------------
 
+    def begin_era(self, now_ns: int, buckets: list[Bucket]) -> None:
+        """From now on these are the limits; that they are what they were begins nothing new."""
+        if buckets != self.buckets:
+            self.buckets = buckets
+            self._eras.append((now_ns, buckets))
+
     def check_limits(self) -> None:
         """No half-open window holds more than was promised, by the times of sending."""
-        for bucket in self.buckets:
-            spent = [
-                (one.sent_ns, min(cost(bucket, one.predicted), cost(bucket, one.used)))
-                for one in self.sent
-            ]
-            most = most_in_a_window(spent, bucket.window_ns)
-            assert most <= bucket.limit, f"{most} {bucket.name} were sent of {bucket.limit}"
+        for (began_ns, buckets), (end_ns, _) in pairwise([*self._eras, (sys.maxsize, [])]):
+            era = [one for one in self.sent if began_ns <= one.sent_ns < end_ns]
+            for bucket in buckets:
+                costs = (min(cost(bucket, one.predicted), cost(bucket, one.used)) for one in era)
+                spent = list(zip((one.sent_ns for one in era), costs, strict=True))
+                most = most_in_a_window(spent, bucket.window_ns)
+                assert most <= bucket.limit, f"{most} {bucket.name} were sent of {bucket.limit}"
 
 
 def cost(bucket: Bucket, tokens: tuple[int, int]) -> int:

@@ -14,10 +14,13 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from penstock.engine import opening
 from penstock.engine.asker import Sending
 from penstock.engine.channel import Channel
 from penstock.engine.messages import FromWorker
+from penstock.engine.region import Region
 from penstock.engine.retry import HEAP_PER_SLOT
 from penstock.engine.run import state_of
 from penstock.engine.stopping import Stopped
@@ -97,6 +100,8 @@ class World:
         self.opened: opening.OpenRun | None = None
         self.process: Process | None = None  # the supervisor's
         self.finished = False
+        self.region: Region | None = None  # of the newest supervisor
+        self._crashes: set[tuple[int, bool]] = set()
         self._excused: set[int] = set()  # exit codes that something of ours explains
         self.allowed = 0  # copies that the blows explain
         self.machine.before_step = self._fate
@@ -114,6 +119,8 @@ class World:
             machine.after(
                 plot.fatal_at, lambda: setattr(self.provider, "outage_kind", UNAUTHORIZED)
             )
+        if plot.tuned_at is not None:
+            machine.after(plot.tuned_at, self.tune)
         self.begin_epoch()
         machine.run(lambda: self.finished, LONGEST_SECONDS)
         self.check_end()
@@ -187,7 +194,8 @@ class World:
         assert self.on_disk <= found, f"recovery does not find {self.on_disk - found}"
         assert found <= self.on_disk | self.perhaps, f"recovery finds {found - self.on_disk}"
         self.on_disk = found
-        self.opened, self.provider.buckets = opened, list(opened.plan.buckets)
+        self.opened = opened
+        self.provider.begin_era(self.machine.now_ns, list(opened.plan.buckets))
         self.supervisor = Supervisor(opened.plan, Observer(state_of(opened)), lambda event: None)
         stopped = await self.supervisor.run()
         self.machine.note("stopped", stopped.exit_code, plot.seed)
@@ -235,6 +243,15 @@ class World:
         self.deaths += 1
         self.dies(process)
         self.machine.kill(process)
+
+    def crashes(self, hand: Hand, row: int) -> bool:
+        """Whether a row crashes its worker this time; a fragile one does among others, and once in
+        quarantine, which is not enough to be condemned."""
+        crash = row, hand.quarantine
+        if row in self.plot.fragile and crash not in self._crashes:
+            self._crashes.add(crash)
+            return True
+        return row in self.plot.poisoned
 
     def segfault(self, process: Process) -> None:
         self.dies(process)
@@ -289,6 +306,19 @@ class World:
         self.allowed += len(self.on_disk - kept)
         self.on_disk = kept
 
+    def tune(self) -> None:
+        """The user changes every limit of a live run."""
+        if self.supervisor is None or self.region is None:
+            return
+        limiter, changed = self.region.limiter(), []
+        for index, bucket in enumerate(self.provider.buckets):
+            limit = max(1, int(bucket.limit * self.machine.dice.choice([0.5, 2.0])))
+            new = msgspec.structs.replace(bucket, limit=limit, ceiling=min(bucket.ceiling, limit))
+            changed.append(new)
+            window_ns, late_ns = new.window_ns, new.late_ns
+            limiter.tune(index, limit, window_ns, new.ceiling, late_ns, self.machine.now_ns)
+        self.provider.begin_era(self.machine.now_ns, changed)
+
     def outage(self) -> None:
         kind = RESET
         if self.plot.rows - len(self.on_disk) >= MANY_ROWS:
@@ -305,7 +335,7 @@ class World:
     def received(self, hand: Hand, row: int, sending: Sending) -> Exchange:
         """A worker sent a request: may it?"""
         now_ns, limiter = self.machine.now_ns, sending._asker._limiter
-        assert hand.process.alive
+        assert hand.process.alive, f"{hand.name} is dead"
         assert row not in self.on_disk, f"row {row} is asked for though it is on the disk"
         assert now_ns >= limiter.paused_until(), f"row {row} is asked for in a pause"
         late_ns = min((bucket.late_ns for bucket in self.provider.buckets), default=now_ns)
@@ -369,7 +399,7 @@ class World:
             must = plot.must_end(row)
             assert error_class == must, f"row {row} ended as {error_class!r}, not as {must!r}"
             assert must or output == answer(row), f"row {row} has the answer {output!r}"
-        assert plot.tuned_at is not None or self.provider.check_limits() is None
+        self.provider.check_limits()
         twice = sum(self.provider.bought.values()) - len(self.provider.bought)
         assert twice <= self.allowed, f"{twice} answers were bought twice, {self.allowed} may be"
 

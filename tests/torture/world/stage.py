@@ -60,6 +60,7 @@ def staged(world: World) -> Iterator[None]:
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             regions.append(self)
+            world.region = self
 
         def close(self) -> None:
             if self in regions:

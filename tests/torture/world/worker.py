@@ -111,7 +111,7 @@ class Line:
         row = row_of(request.body)
         exchange = world.received(self._hand, row, sending)
         try:
-            if row in world.plot.poisoned:
+            if world.crashes(self._hand, row):
                 await self._crash()
             if exchange.outcome == SILENT:
                 await asyncio.sleep(self._timeout_seconds)
@@ -130,7 +130,7 @@ class Line:
         if self._world.machine.dice.random() < 0.5:
             raise RuntimeError("the row broke it")
         self._world.segfault(self._hand.process)
-        await asyncio.get_running_loop().create_future()  # nothing of it goes on
+        raise Killed
 
     async def close(self) -> None:
         pass
