@@ -36,7 +36,7 @@ def test_whole_runs(seed: int, figures: Figures) -> None:
         error.add_note(replay(seed))
         error.add_note(f"what it has in store: {Plot(seed)}")
         raise
-    figures(seeds=1, whole_runs=1, blows_in_whole_runs=world.deaths + world.stops)
+    figures(seeds=1, whole_runs=1, blows_in_whole_runs=world.trouble.deaths + world.trouble.stops)
 
 
 @pytest.mark.seeds(240, 8000)

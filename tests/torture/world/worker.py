@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, Any
 
 from penstock.engine.asker import Sending
@@ -60,8 +61,7 @@ class Hand(WorkerProcess):
         return self.number
 
     def kill(self) -> None:
-        self.world.dies(self.process)
-        self.world.machine.kill(self.process)
+        self.world.trouble.kill(self.process)
 
     def end(self) -> int:
         if self.process.alive:
@@ -109,9 +109,9 @@ class Line:
         sending = ready.__self__  # type: ignore[attr-defined]
         assert isinstance(sending, Sending)
         row = row_of(request.body)
-        exchange = world.received(self._hand, row, sending)
+        exchange = world.judge.received(self._hand, row, sending)
         try:
-            if world.crashes(self._hand, row):
+            if world.trouble.crashes(self._hand, row):
                 await self._crash()
             if exchange.outcome == SILENT:
                 await asyncio.sleep(self._timeout_seconds)
@@ -129,7 +129,7 @@ class Line:
         await asyncio.sleep(0.01)
         if self._world.machine.dice.random() < 0.5:
             raise RuntimeError("the row broke it")
-        self._world.segfault(self._hand.process)
+        self._world.trouble.kill(self._hand.process, signal.SIGSEGV)
         raise Killed
 
     async def close(self) -> None:
@@ -149,6 +149,6 @@ class Writer(SegmentWriter):
         try:
             super().write(batch, shards)
         except Killed:  # in the footer, maybe, with the batch before it whole
-            self._world.perhaps.update(rows)
+            self._world.judge.perhaps.update(rows)
             raise
-        self._world.wrote(self._hand, rows)
+        self._world.judge.wrote(self._hand, rows)
