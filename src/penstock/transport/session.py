@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _MIB: Final = 1 << 20
 _MOST_HEADERS: Final = 128
 _HEADER_BYTES: Final = 16 << 10
+_CUT_BYTES: Final = 16 << 10  # what is kept of the body of an error that is too large
 
 
 class SessionTransport:
@@ -36,7 +37,8 @@ class SessionTransport:
     `timeout_seconds` bounds an attempt from `ready`'s return to the answer's last byte, and
     `connect_timeout_seconds` name resolution, TCP and TLS together. `ca_file` (PEM) takes the place
     of the system's certificate authorities; `proxy` is an http:// URL. An answer of more than
-    `max_body_bytes`, decoded, is `too_large`. Raises JobError where one of them can't work.
+    `max_body_bytes`, decoded, is `too_large`; that of an error status is cut instead. Raises
+    JobError where one of them can't work.
     """
 
     def __init__(
@@ -120,30 +122,43 @@ class SessionTransport:
     ) -> Response | Failure:
         if answer.status == 101:
             return _failure("malformed", f"{endpoint.place} switched to another protocol", attempt)
+        if not 200 <= answer.status < 600:
+            detail = f"{endpoint.place} answered with {answer.status}, which is no HTTP status"
+            return _failure("malformed", detail, attempt)
         if 300 <= answer.status < 400:
-            where = _origin_of(answer.headers.get("Location", ""), endpoint.url)
-            return _failure("redirect", f"{endpoint.place} redirects to {where}", attempt)
-        body = await _read_body(answer, self._max_body_bytes)
-        if body is None:
+            detail = f"{endpoint.place} {_way_of(answer, endpoint.url)}"
+            return _failure("redirect", detail, attempt)
+        body, whole = await _read_body(answer, self._max_body_bytes)
+        if not whole and answer.status >= 400:
+            body = body[:_CUT_BYTES]  # its status says what it is; the rest of it says nothing more
+        elif not whole:
             detail = f"the answer of {endpoint.place} is larger than {self._max_body_bytes} bytes"
             return _failure("too_large", detail, attempt)
         done_ns = time.monotonic_ns()
         return Response(answer.status, answer.headers, body, attempt.sent_ns, done_ns)
 
 
-async def _read_body(answer: ClientResponse, max_bytes: int) -> bytes | None:
+async def _read_body(answer: ClientResponse, max_bytes: int) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it: one above `max_bytes` is not read to its end."""
     blocks: list[bytes] = []
     size = 0
     while block := await answer.content.readany():
         size += len(block)
         if size > max_bytes:
-            return None
+            return (blocks or [block])[0], False
         blocks.append(block)
-    return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+    return blocks[0] if len(blocks) == 1 else b"".join(blocks), True
 
 
 def _failure(kind: Kind, detail: str, attempt: Attempt) -> Failure:
     return Failure(kind, detail, attempt.sent_ns, time.monotonic_ns())
+
+
+def _way_of(answer: ClientResponse, base: URL) -> str:
+    location = answer.headers.get("Location")
+    if location is None:
+        return f"answered with {answer.status}, and names no other place"
+    return f"redirects to {_origin_of(location, base)}"
 
 
 def _origin_of(location: str, base: URL) -> str:

@@ -36,7 +36,7 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Response(msgspec.Struct):
-    """A complete answer, of any status but 1xx and 3xx.
+    """A complete answer, of status 2xx, 4xx or 5xx.
 
     Times are CLOCK_MONOTONIC: just before the request's first byte was written, and when the
     answer's last was read. `body` is decoded (gzip, deflate). Header values that are not UTF-8 hold

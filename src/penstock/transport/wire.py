@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import ClientPayloadError
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.helpers import _EXC_SENTINEL, set_exception
+from aiohttp.http_exceptions import BadHttpMessage
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 _TO_EMPTY_LINE: Final = -1
 _TO_END: Final = -2
+# Answers of 1xx before the one that counts. Each costs some of the event loop's time, and a server
+# that sent nothing else held it for ten times the attempt's timeout.
+_MOST_INFORMATION: Final = 100
 
 
 class Wire(ResponseHandler):
@@ -48,6 +52,7 @@ class Wire(ResponseHandler):
         self._soiled = False
         self._answer: StreamReader | None = None
         self._until = _TO_EMPTY_LINE  # how far the parser may be fed: bytes, or one of the above
+        self._information = 0  # answers of 1xx so far
         self._held = b""  # came while reading was paused, not yet fed
         self._encrypted = False
         self._poll = select.poll()
@@ -65,6 +70,7 @@ class Wire(ResponseHandler):
         self._asked = True
         self._answer = None
         self._until = _TO_EMPTY_LINE
+        self._information = 0
 
     def is_clean(self) -> bool:
         """Whether a request may be written: open, nothing under way, nothing come unasked."""
@@ -105,6 +111,9 @@ class Wire(ResponseHandler):
     def _feed(self, data: bytes) -> None:
         start = 0
         while start < len(data) and not self._reading_paused and not self._complete():
+            if self._information > _MOST_INFORMATION:
+                self._refuse_information()
+                return
             end = self._next_stop(data, start)
             if self._until > 0:
                 self._until -= end - start
@@ -113,6 +122,12 @@ class Wire(ResponseHandler):
         self._held = data[start:]
         if self._held and self._complete():
             self._soil()
+
+    def _refuse_information(self) -> None:
+        self._held = b""
+        self.set_exception(BadHttpMessage("too many informational answers"))
+        if self.transport is not None:  # not self.abort(), which forgets the exception
+            self.transport.abort()
 
     def _complete(self) -> bool:
         return self._until == 0 or (self._answer is not None and self._answer.is_eof())
@@ -125,7 +140,9 @@ class Wire(ResponseHandler):
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
         """Take a message's head from the parser, and see from it where the message will end."""
         message, payload = data
-        if message.code >= 200 or message.code == 101:
+        if 100 <= message.code < 200 and message.code != 101:
+            self._information += 1
+        else:
             self._answer = payload
             self._until = _framing(message)
         super().feed_data(data, size)
