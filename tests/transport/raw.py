@@ -19,7 +19,7 @@ from pathlib import Path
 
 @cache
 def certificates() -> Path:
-    """A folder with authority.pem, localhost.pem and elsewhere.test.pem, until the tests end."""
+    """A folder with authority.pem, and what make_certificates.sh makes, until the tests end."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     script = Path(__file__).with_name("make_certificates.sh")
