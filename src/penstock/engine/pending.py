@@ -12,8 +12,9 @@ class Pending:
 
     __slots__ = (
         "attempts",
-        "failed",
+        "failed_ns",
         "first_ns",
+        "probing",
         "record",
         "request",
         "shard",
@@ -26,7 +27,8 @@ class Pending:
         self.shard = shard
         self.request: Request | None = None
         self.attempts = 0  # that count against --max-attempts
-        self.failed = False  # a transport failure or a 5xx was seen
+        self.failed_ns = 0  # when a transport failure or a 5xx was first seen
         self.throttles = 0  # in a row
         self.throttles_alone = 0  # of those, with nothing else in flight
+        self.probing = False  # on its way to see whether the endpoint is back
         self.first_ns = 0  # when a slot first took it

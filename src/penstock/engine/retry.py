@@ -14,6 +14,9 @@ LONGEST_DELAY_SECONDS = 60.0
 THROTTLE_FIRST_SECONDS = 0.1  # a pause where the provider names none; doubles with each in a row
 FAILURES_UNTIL_DOWN = 10  # transport or 5xx failures in a row, over all workers
 PROBE_INTERVAL_NS = 1_000_000_000
+# Of a worker's slots. Where a server accepts and says nothing, probes that wait for the timeout
+# would come to hold all of them, and a server that is back would find none free for minutes.
+PROBING_SHARE = 0.25
 BUDGET_SHARE = 0.2  # retries per request
 BUDGET_PER_SECOND = 10.0
 HEAP_PER_SLOT = 4

@@ -14,6 +14,8 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from penstock._core import Limiter, Slab, monotonic_ns
 from penstock.engine import retry
 from penstock.engine.asker import Asker
@@ -72,8 +74,11 @@ class Work:
         self._timer: asyncio.TimerHandle | None = None
         self._draining = False
         self._down_since_ns = 0  # as this worker saw it; 0 while it is up
+        self._answered_sent_ns = 0  # when the newest request that was answered was sent
         self.exhausted = False  # no fresh record will come
         self._busy = 0
+        self._probing = 0  # of the busy ones, those on their way to see whether it is back
+        self._most_probing = max(1, int(slots * retry.PROBING_SHARE))
 
     # --- what the worker sees ---------------------------------------------------------------------
 
@@ -142,6 +147,9 @@ class Work:
                 raise
             finally:
                 self._busy -= 1
+                if pending.probing:
+                    pending.probing = False
+                    self._probing -= 1
             # After an exception the mark stays: it tells the supervisor which row is to blame.
             clear_started(self._slab, slot)
 
@@ -197,12 +205,15 @@ class Work:
         A queued one where there is one, and each in turn: records that no server can answer would
         else be all that is ever sent, and keep a sound endpoint down.
         """
-        if not (len(self._heap) or self._queue):
+        if not (len(self._heap) or self._queue) or self._probing >= self._most_probing:
             return None
         if not self._limiter.claim_probe(now_ns, retry.PROBE_INTERVAL_NS):
             return None
         self._slab.add(C.PROBES, 1)
-        return self._queue.popleft() if self._queue else self._heap.pop()
+        pending = self._queue.popleft() if self._queue else self._heap.pop()
+        pending.probing = True
+        self._probing += 1
+        return pending
 
     async def _wait(self) -> Pending | None:
         waiter: asyncio.Future[Pending | None] = self._loop.create_future()
@@ -248,8 +259,9 @@ class Work:
     def _follow(self, pending: Pending, attempt: Attempt) -> None:
         """Do what the verdict says."""
         was_down = self.down
-        throttles_in_a_row = self._note_health(pending, attempt)
         pending.attempts += 1
+        unproven = self._is_unproven(pending, attempt)
+        throttles_in_a_row = self._note_health(pending, attempt, unproven)
         throttled = attempt.verdict.kind == "throttled"
         pending.throttles = pending.throttles + 1 if throttled else 0
         wait = attempt.refusal.wait_seconds if attempt.refusal else None
@@ -257,7 +269,7 @@ class Work:
             attempt.verdict,
             attempts=pending.attempts,
             max_attempts=self._max_attempts,
-            endpoint_down=(was_down or self.down) and not self._gives_up(attempt),
+            endpoint_down=unproven or ((was_down or self.down) and not self._gives_up(attempt)),
             wait_seconds=wait,
             throttles=pending.throttles,
             exceeds_limit=throttled and self._exceeds_limit(pending, attempt),
@@ -276,6 +288,9 @@ class Work:
             else:
                 self._on_fatal(attempt)
             return
+        if unproven:
+            wait = max(wait or 0.0, retry.LONGEST_DELAY_SECONDS)  # let others be asked before it
+            decision = msgspec.structs.replace(decision, delay_seconds=wait)
         self._again(pending, attempt, decision, throttles_in_a_row, wait)
 
     def _again(
@@ -304,25 +319,40 @@ class Work:
                 return
         self._heap.push(now_ns + int(decision.delay_seconds * SECOND_NS), pending)
 
-    def _note_health(self, pending: Pending, attempt: Attempt) -> int:
+    def _note_health(self, pending: Pending, attempt: Attempt, unproven: bool) -> int:
         """Tell all workers how the endpoint fares; returns the throttles in a row.
 
         A record's first failure is held against the endpoint, later ones against the record, unless
-        the server was not reached at all, or this one leaves no room to try other records: a few
-        records that no server can answer must not make a sound endpoint look down.
+        the server was not reached at all, nothing was answered since (see `_is_unproven`), or this
+        one leaves no room to try other records: a few records that no server can answer must not
+        make a sound endpoint look down.
         """
         if attempt.verdict.kind == "throttled":
             return self._limiter.record_throttle()
-        if attempt.status == 0 or attempt.status >= 500:
+        if failed(attempt):
             unreached = attempt.verdict.error_class in retry.UNREACHED
             is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self._slots
-            blames_endpoint = not pending.failed or unreached or is_full
-            pending.failed = True
+            blames_endpoint = not pending.failed_ns or unreached or unproven or is_full
+            pending.failed_ns = pending.failed_ns or monotonic_ns()
             if blames_endpoint and self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
                 self._on_down(reason_of(attempt))
         else:
             self._limiter.record_success()
+            took_ns = int((attempt.latency_seconds or 0.0) * SECOND_NS)
+            self._answered_sent_ns = max(self._answered_sent_ns, monotonic_ns() - took_ns)
         return 0
+
+    def _is_unproven(self, pending: Pending, attempt: Attempt) -> bool:
+        """Whether a record's last attempt failed where it may still be the endpoint's fault.
+
+        At a low rate, or while answers to earlier requests come in, a record's attempts are used up
+        before ten failures in a row tell of an outage. So the last one counts only if something
+        that was sent after its first failure was answered, or nobody else is there to be asked.
+        """
+        if pending.attempts < self._max_attempts or not (pending.failed_ns and failed(attempt)):
+            return False
+        answered_since = self._answered_sent_ns > pending.failed_ns
+        return not answered_since and any(not one.failed_ns for one in self._queue)
 
     def _gives_up(self, attempt: Attempt) -> bool:
         """Whether an answer of an endpoint that is down counts against its record all the same.
@@ -337,7 +367,7 @@ class Work:
         self._down_since_ns = self._down_since_ns or now_ns
         if now_ns - self._down_since_ns < retry.GIVE_UP_NS or attempt.status < 500:
             return False
-        return self.exhausted and all(pending.failed for pending in self._queue)
+        return self.exhausted and all(pending.failed_ns for pending in self._queue)
 
     def _exceeds_limit(self, pending: Pending, attempt: Attempt) -> bool:
         """Whether the record is larger than the limit: then it pauses nothing, and ends."""
@@ -349,6 +379,11 @@ class Work:
             return False
         pending.throttles_alone += 1
         return pending.throttles_alone >= THROTTLES_ALONE
+
+
+def failed(attempt: Attempt) -> bool:
+    """Whether it was the server that failed, or the way to it."""
+    return attempt.status == 0 or attempt.status >= 500
 
 
 def reason_of(attempt: Attempt) -> str:

@@ -1,0 +1,165 @@
+"""A worker's whole way of a record in virtual time, under a provider whose weather changes.
+
+Work, asker, pacer, limiter and dialect are the real ones; the transport answers as the provider
+would at that time, and remembers when it was asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from engine.limiters import limiter, slab
+from engine.virtual_time import START_NS, VirtualLoop
+from penstock.engine.asker import Asker
+from penstock.engine.attempt import Attempt
+from penstock.engine.pacer import Pacer
+from penstock.engine.pending import Pending
+from penstock.engine.work import Work
+from penstock.job import Job
+from penstock.ledger.mark import ShardMark
+from penstock.observe.redactor import Redactor
+from penstock.providers.openai import OpenAI
+from penstock.record import Record
+from penstock.transport.failure import Failure
+from penstock.transport.transport import Counters, Ready, Request, Response
+
+URL = "http://api.example/v1"
+MARK = ShardMark(0, 1_000_000, 7)
+
+# What the provider does with a request at this second: how long it takes, and what comes of it.
+Weather = Callable[[float, str], tuple[float, Response | Failure]]
+
+
+class Sky:
+    """The transport."""
+
+    def __init__(self, loop: VirtualLoop, weather: Weather) -> None:
+        self.counters = Counters()
+        self.tried: list[float] = []  # when each request was to be sent, in seconds
+        self.sent: list[tuple[float, str]] = []  # those that were, and their text
+        self.in_flight = 0
+        self._loop = loop
+        self._weather = weather
+
+    def now(self) -> float:
+        return (self._loop.now_ns - START_NS) / 1e9
+
+    async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
+        text = msgspec.json.decode(request.body)["messages"][0]["content"]
+        self.tried.append(self.now())
+        seconds, came = self._weather(self.now(), text)
+        if isinstance(came, Failure) and not came.sent_ns:  # no connection, so no ticket
+            await asyncio.sleep(seconds)
+            return came
+        assert ready is not None
+        await ready()
+        sent_ns = self._loop.now_ns
+        self.sent.append((self.now(), text))
+        seconds, came = self._weather(self.now(), text)
+        self.in_flight += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.in_flight -= 1
+        return msgspec.structs.replace(came, sent_ns=sent_ns, done_ns=self._loop.now_ns)
+
+    async def close(self) -> None:
+        pass
+
+
+class Ended:
+    """How records ended, and when."""
+
+    def __init__(self, sky: Sky) -> None:
+        self.congested = False
+        self.times: dict[int, float] = {}
+        self.failed: dict[int, str] = {}
+        self._sky = sky
+
+    def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
+        row = pending.record.row
+        assert row not in self.times, f"row {row} ended twice"
+        self.times[row] = self._sky.now()
+        if error_class:
+            self.failed[row] = error_class
+        else:
+            assert attempt.answer is not None
+            assert attempt.answer.output == f"echo: text {row}"
+
+    def between(self, begin: float, end: float) -> int:
+        """How many ended in this span."""
+        return sum(begin <= at < end for at in self.times.values())
+
+
+class Station:
+    """One worker, fed as it asks."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        weather: Weather,
+        *,
+        slots: int,
+        max_attempts: int,
+        beat_seconds: float = 0.05,
+        **limits: Any,
+    ) -> None:
+        self.sky = Sky(loop, weather)
+        self.ended = Ended(self.sky)
+        self.limiter = limiter(**limits)
+        self.pacer = Pacer(self.limiter)
+        self.downs: list[float] = []  # when
+        self.fatals: list[Attempt] = []
+        self.most_held = 0
+        self.rows = 0
+        provider = OpenAI(Job(model="m", prompt="{{ text }}", base_url=URL))
+        counts = slab(slots)
+        asker = Asker(provider, self.sky, self.pacer, self.limiter, counts, URL)
+        asker.use_headers({}, Redactor(()))
+        self.work = Work(
+            slots=slots,
+            max_attempts=max_attempts,
+            token_limits=[limits["tpm"]] if "tpm" in limits else [],
+            budget_share=1.0,
+            provider=provider,
+            asker=asker,
+            limiter=self.limiter,
+            slab=counts,
+            ending=self.ended,  # type: ignore[arg-type]
+            on_fatal=self.fatals.append,
+            on_taken=lambda: None,
+            on_down=lambda _: self.downs.append(self.sky.now()),
+            refresh_key=lambda _: False,
+        )
+        self._slots = slots
+        self._beat_seconds = beat_seconds
+        self._tasks = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]
+        self._tasks.append(loop.create_task(self._beat()))
+
+    async def _beat(self) -> None:
+        while True:
+            self._feed()
+            self.work.dispatch()
+            self.most_held = max(self.most_held, self.work.held)
+            await asyncio.sleep(self._beat_seconds)
+
+    def _feed(self) -> None:
+        """Ask for rows as a worker does: by what it has not taken up yet."""
+        missing = 2 * self._slots - self.work.taken_up
+        rows = range(self.rows, self.rows + missing)
+        self.rows += max(0, missing)
+        self.work.add([record(row) for row in rows], MARK)
+
+    def close(self) -> None:
+        self.work.drain()
+        for task in self._tasks:
+            task.cancel()
+
+
+def record(row: int, size: int = 0) -> Record:
+    """A row with a text of its own, of at least so many characters."""
+    return Record(row, f"in:{row}", fields={"text": f"text {row}".ljust(size)})
