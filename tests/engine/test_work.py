@@ -504,9 +504,17 @@ def test_a_few_records_that_no_server_can_answer_are_dead_letters_and_nothing_is
     )
 
 
-@pytest.mark.parametrize("exhausted", [True, False])
+@pytest.mark.parametrize(
+    ("came", "exhausted"),
+    [
+        (failed("server_error", 500), True),
+        (failed("server_error", 500), False),
+        (failed("disconnected", 0), True),  # a record that kills whoever answers it
+        (failed("timeout", 0), True),
+    ],
+)
 def test_many_such_records_are_given_up_after_ten_minutes_where_nothing_else_is_left(
-    play: Play, exhausted: bool
+    play: Play, came: Attempt, exhausted: bool
 ) -> None:
     async def main(scene: Scene) -> None:
         scene.work.exhausted = exhausted
@@ -517,7 +525,17 @@ def test_many_such_records_are_given_up_after_ten_minutes_where_nothing_else_is_
         await asyncio.sleep(300)
         assert bool(scene.ending.ended) == exhausted
 
-    play(main, lambda row, time: failed("server_error", 500), slots=4, max_attempts=3)
+    play(main, lambda row, time: came, slots=4, max_attempts=3)
+
+
+def test_a_server_that_is_not_reached_is_waited_for_however_long(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.work.exhausted = True
+        scene.add(*range(20))
+        await asyncio.sleep(660)
+        assert scene.ending.ended == {}
+
+    play(main, lambda row, time: failed("connect_timeout", 0), slots=4, max_attempts=3)
 
 
 def test_a_server_that_is_not_reached_costs_no_attempt_however_few_records_there_are(

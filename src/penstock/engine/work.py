@@ -357,15 +357,17 @@ class Work:
     def _gives_up(self, attempt: Attempt) -> bool:
         """Whether an answer of an endpoint that is down counts against its record all the same.
 
-        At the end of a run, when everything left has failed before and the endpoint answers nothing
-        but 5xx for ten minutes, only time tells records that no server can answer from an outage.
+        At the end of a run, when everything left has failed before and the endpoint, though it is
+        reached, answers nothing but 5xx, or not at all, for ten minutes, only time tells records
+        that no server can answer from an outage.
         """
         if not self.down:
             self._down_since_ns = 0
             return False
         now_ns = monotonic_ns()
         self._down_since_ns = self._down_since_ns or now_ns
-        if now_ns - self._down_since_ns < retry.GIVE_UP_NS or attempt.status < 500:
+        reached = failed(attempt) and attempt.verdict.error_class not in retry.UNREACHED
+        if now_ns - self._down_since_ns < retry.GIVE_UP_NS or not reached:
             return False
         return self.exhausted and all(pending.failed_ns for pending in self._queue)
 
