@@ -13,12 +13,12 @@ from transport.raw import Peer, RawServer, Serve, counted
 
 
 @contextmanager
-def serving(serve: Serve) -> Iterator[str]:
+def serving(serve: Serve, certificate: str | None = None) -> Iterator[str]:
     """Run `serve` on every connection, while the context lasts; gives the base URL."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    server = RawServer(serve)
+    server = RawServer(serve, certificate)
     try:
         asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
         yield f"http://127.0.0.1:{server.port}/v1"
