@@ -528,6 +528,20 @@ def test_many_such_records_are_given_up_after_ten_minutes_where_nothing_else_is_
     play(main, lambda row, time: came, slots=4, max_attempts=3)
 
 
+def test_answers_that_are_rejected_make_no_endpoint_down_not_even_without_a_status(
+    play: Play,
+) -> None:
+    """Ten answers that were too large did, and what was left went at a request a second."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(40))
+        await scene.until_done(10)
+        assert scene.downs == []
+
+    too_large = msgspec.structs.replace(rejected("response_too_large"), status=0)
+    play(main, lambda row, time: too_large, slots=4)
+
+
 def test_a_server_that_is_not_reached_is_waited_for_however_long(play: Play) -> None:
     async def main(scene: Scene) -> None:
         scene.work.exhausted = True

@@ -385,7 +385,7 @@ class Work:
 
 def failed(attempt: Attempt) -> bool:
     """Whether it was the server that failed, or the way to it."""
-    return attempt.status == 0 or attempt.status >= 500
+    return attempt.verdict.kind == "retry" and (attempt.status == 0 or attempt.status >= 500)
 
 
 def reason_of(attempt: Attempt) -> str:
