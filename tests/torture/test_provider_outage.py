@@ -20,7 +20,9 @@ from transport.raw import Peer, counted, zipped
 
 SHORT = ("page", "silence")
 PAGE = counted(b"<html><title>502 Bad Gateway</title></html>", 502)
-BUSY = counted(b'{"error": {"message": "busy", "type": "overloaded", "code": null}}', 503)
+BUSY = counted(
+    b'{"error": {"message": "busy", "type": "overloaded", "code": null}}', 503, "Retry-After: 1\r\n"
+)
 TORN = zipped(chat("torn"))[:-20]
 
 
