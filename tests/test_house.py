@@ -19,6 +19,7 @@ SOURCE = Path(penstock.__file__).parent
 
 LEVELS = (
     ("__init__",),
+    ("start",),
     ("cli", "cluster"),
     ("api",),
     ("engine", "bench"),
@@ -44,7 +45,7 @@ FORBIDDEN = (
 )
 
 # Modules that the command line and the API alone may write to a terminal from.
-TERMINAL = {"cli", "api"}
+TERMINAL = {"start", "cli", "api"}
 
 # Standard output as a pipe to a parent process, not as a terminal.
 PIPES = {"penstock.simulator.process"}

@@ -92,7 +92,7 @@ def test_ctrl_c_before_a_run_has_begun_is_exit_130(
 
 def test_streams_that_are_closed_never_become_files_of_ours() -> None:
     script = (
-        "import os, sys; from penstock.cli import open_closed_streams\n"
+        "import os, sys; from penstock.cli.streams import open_closed_streams\n"
         "open_closed_streams()\n"
         "assert sys.stdin.read() == '' and sys.stderr.write('lost') == 4\n"
         "print(os.open(os.devnull, os.O_RDONLY) > 2, [os.get_inheritable(n) for n in (0, 1, 2)])"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,7 +11,18 @@ from typing import Final
 
 import click
 
-from penstock.errors import EXIT_INTERNAL, EXIT_SIGINT, EXIT_USAGE, PenstockError, UsageError
+from penstock.cli.streams import make_robust
+from penstock.errors import (
+    EXIT_COMPLETE,
+    EXIT_DEAD_LETTERS,
+    EXIT_INTERNAL,
+    EXIT_SIGINT,
+    EXIT_USAGE,
+    PenstockError,
+    UsageError,
+)
+
+FINISHED: Final = (EXIT_COMPLETE, EXIT_DEAD_LETTERS)
 
 COMMANDS: Final = {
     "run": "Take records through an LLM API; the same command resumes.",
@@ -65,22 +75,14 @@ def cli() -> None:
 
 def main() -> None:
     """The entry point of the `penstock` command."""
-    open_closed_streams()
-    sys.exit(call(sys.argv[1:]))
-
-
-def open_closed_streams() -> None:
-    """Give a process that was started without standard streams empty ones.
-
-    Else the next file to be opened, such as a run's lock, would take a stream's number, and with it
-    what is meant for the stream.
-    """
-    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        if getattr(sys, name) is None:
-            os.dup2(os.open(os.devnull, os.O_RDWR), number)
-            os.set_inheritable(number, True)
-            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115  # it stays
-            setattr(sys, name, stream)
+    output = make_robust()
+    code = call(sys.argv[1:])
+    sys.stdout.flush()
+    if output.error is not None:
+        words = output.error.strerror or str(output.error)
+        show_error(PenstockError(f"standard output can't be written: {words}", "Ask again."))
+        code = code if code not in FINISHED else EXIT_INTERNAL
+    sys.exit(code)
 
 
 def call(arguments: Sequence[str]) -> int:
@@ -88,6 +90,7 @@ def call(arguments: Sequence[str]) -> int:
     try:
         code = cli.main(list(arguments), prog_name="penstock", standalone_mode=False)
     except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
         return EXIT_SIGINT
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
