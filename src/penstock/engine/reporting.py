@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from penstock import errors
-from penstock.engine.clock import wall_us
+from penstock._core import monotonic_ns
 from penstock.engine.opening import OpenRun
 from penstock.engine.stopping import Stopped
 from penstock.job import Job
@@ -43,7 +43,7 @@ def report_of(
         requests=totals.requests(),
         retries=totals.retries(),
         throttles=totals[C.THROTTLES],
-        wall_seconds=(wall_us() / 1e6) - state.started_at,
+        wall_seconds=(monotonic_ns() - state.started_ns) / 1e9,
         limits=observer.limit_use(totals),
         bottleneck=shares,
         limited_by=limited_by,
