@@ -430,17 +430,3 @@ def test_a_disk_that_fails_is_said_and_accuses_no_row(
         assert "segments" in failure.reason
 
     play(main)
-
-
-def test_descriptors_are_allowed_as_far_as_the_hard_limit_lets_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    given: list[tuple[int, int]] = []
-    for limits in ((10, 100), (100, 100), (10, worker_module.resource.RLIM_INFINITY)):
-        monkeypatch.setattr(worker_module.resource, "getrlimit", lambda _, limits=limits: limits)
-        monkeypatch.setattr(
-            worker_module.resource, "setrlimit", lambda _, limits: given.append(limits)
-        )
-        worker_module.allow_descriptors(5)
-        worker_module.allow_descriptors(200)
-    assert given == [(100, 100), (100, 100), (200, worker_module.resource.RLIM_INFINITY)]

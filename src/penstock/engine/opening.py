@@ -19,12 +19,12 @@ import msgspec
 
 from penstock._core import REQUESTS
 from penstock.disk import Disk
-from penstock.engine import limits
+from penstock.engine import descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
 from penstock.engine.plan import Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
-from penstock.errors import JobError, LedgerError, TemplateError
+from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
@@ -46,6 +46,7 @@ from penstock.version import VERSION
 
 SAMPLE_RECORDS = 50
 STDIN = "-"
+ELSEWHERE = "Mend that, or name another place by --run-dir."
 OBJECTS = "<python>"  # the input of a job whose records come from the caller's own objects
 
 
@@ -98,6 +99,8 @@ def open_run(
     `objects` are the records of a caller in Python, for a job whose input is OBJECTS.
     """
     path = run_directory_of(job)
+    descriptors.check()
+    check_path(path)
     warning = check_mount(path)
     key, headers = find_key(job, environment), extra_headers(job, environment)
     refuse_unsendable(job, headers)
@@ -107,7 +110,7 @@ def open_run(
     checked = None if streamed else check(job, path, None)
     locked = False
     try:
-        directory.prepare(disk)
+        make_ready(directory, disk)
         with held(disk, directory, fresh=job.fresh) as lock:
             locked = True
             if objects is not None:
@@ -126,6 +129,30 @@ def open_run(
             with suppress(LedgerError):
                 disk.remove_tree(path)
         raise
+
+
+def check_path(path: Path) -> None:
+    """Raises RunDirectoryError for a path at which there can be no directory."""
+    try:
+        nearest = next(one for one in (path, *path.parents, Path("/")) if one.exists())
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path} can't be a run directory: {error.strerror}", ELSEWHERE
+        ) from None
+    if not nearest.is_dir():
+        raise RunDirectoryError(f"{path} can't be a run directory: {nearest} is a file", ELSEWHERE)
+
+
+def make_ready(directory: RunDirectory, disk: Disk) -> None:
+    """Make a run's directories. Raises RunDirectoryError where there can be none."""
+    try:
+        directory.prepare(disk)
+    except DiskFull:
+        raise
+    except LedgerError as error:
+        if directory.exists():
+            raise
+        raise RunDirectoryError(error.what, ELSEWHERE) from error
 
 
 @contextmanager
@@ -246,6 +273,10 @@ def begin(
         job = job_of_redo(job, redo)
     cursor = None if redo else recovered.cursor
     largest = largest_cost(checked.provider, checked.sample)
+    wanted, most = limits.concurrency(job), descriptors.allowed()
+    workers = descriptors.workers_that_fit(limits.worker_count(job, limits.cores_here()), most)
+    slots = descriptors.slots_that_fit(wanted, workers, most)
+    descriptors.allow(descriptors.needed_by_supervisor(workers))
     books = Books(
         disk, directory, manifest.run_id, epoch, recovered.account, cursor, generation, target
     )
@@ -265,8 +296,8 @@ def begin(
         id_column=checked.id_column,
         keep_response="always" if manifest.batch_lines else job.response,
         buckets=limits.buckets_of(job, largest),
-        workers=limits.worker_count(job, limits.cores_here()),
-        slots=limits.concurrency(job),
+        workers=workers,
+        slots=slots,
         inherited=(lock.fileno(),),
         record_workers=lock.record_workers,
         total=len(target) if target is not None else total_rows(checked.inputs, job.limit),
@@ -282,7 +313,10 @@ def begin(
         columns=checked.columns,
         redo=redo,
         notes=[checked.columns.announcement()],
-        warnings=list(tight_limits(plan.buckets, largest)),
+        warnings=[
+            *tight_limits(plan.buckets, largest),
+            *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
+        ],
     )
 
 

@@ -162,7 +162,8 @@ class Conductor:
             self._log.emit(
                 events.Warned(message=f"the checkpoint was not used: {recovered.voided}")
             )
-        for warning in self._opened.warnings:
+        state.warnings = list(self._opened.warnings)
+        for warning in state.warnings:
             self._log.emit(events.Warned(message=warning))
         if redo := self._opened.redo:
             self._progress.note(

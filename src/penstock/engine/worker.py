@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import socket
 import sys
 import traceback
@@ -21,7 +20,7 @@ import uvloop
 
 from penstock._core import PAUSED, REQUESTS, monotonic_ns
 from penstock.disk import Disk
-from penstock.engine import credentials
+from penstock.engine import credentials, descriptors
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
 from penstock.engine.busy import busy_ns
@@ -62,7 +61,6 @@ from penstock.transport.session import SessionTransport
 
 BEAT_SECONDS = 0.05
 PACE_NS = 250_000_000
-SPARE_DESCRIPTORS = 64
 ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
 CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
 
@@ -113,7 +111,7 @@ class Worker:
         self._queue_target = setup.slots
         self._buckets = buckets_of(job, 1)
         self._id_column = setup.id_column
-        allow_descriptors(setup.slots + SPARE_DESCRIPTORS)
+        descriptors.allow(descriptors.needed_by_worker(setup.slots))
         self._provider = provider_for(job)
         self._transport = SessionTransport(
             timeout_seconds=job.timeout, ca_file=job.ca_file, proxy=job.proxy
@@ -334,14 +332,6 @@ class Worker:
         self._channel.send(Goodbye())
         self._channel.close()
         await asyncio.sleep(0)
-
-
-def allow_descriptors(needed: int) -> None:
-    """Raise the soft limit of open files to what the slots need, as far as the hard one lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < needed:
-        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def main(arguments: list[str]) -> int:
