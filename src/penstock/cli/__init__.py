@@ -101,6 +101,9 @@ def call(arguments: Sequence[str]) -> int:
     except PenstockError as error:
         show_error(error)
         return error.exit_code
+    except MemoryError:
+        show_error(PenstockError("there is no memory left", "Free some, or raise the limit on it."))
+        return EXIT_INTERNAL
     except Exception:
         traceback.print_exc()
         show_error(PenstockError("this is a fault in Penstock", "Please report what is above."))

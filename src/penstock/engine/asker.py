@@ -18,6 +18,7 @@ from penstock.transport.failure import Failure
 from penstock.transport.transport import Request, Response, Transport
 
 OK = 200
+NO_MEMORY = "there was no memory to hold the answer"
 GATE = 16  # enough to open connections at a good rate, few enough to leave idle
 
 
@@ -63,12 +64,15 @@ class Asker:
         try:
             await sending.approach()
             came = await self._transport.send(request, sending.ready)
+            if isinstance(came, Failure):
+                attempt = self._without_answer(came, sending.alone)
+            else:
+                attempt = self._judge(ask, came, sending.alone)
+        except MemoryError:  # a matter of this answer alone: others may be smaller
+            came = Failure("no_memory", NO_MEMORY, sending.sent_ns, monotonic_ns())
+            attempt = self._without_answer(came, sending.alone)
         finally:
             sending.ended()
-        if isinstance(came, Failure):
-            attempt = self._without_answer(came, sending.alone)
-        else:
-            attempt = self._judge(ask, came, sending.alone)
         attempt.key_number = key_number
         if came.sent_ns:
             latency_ns = came.done_ns - came.sent_ns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 
 import msgspec
 
@@ -10,6 +11,7 @@ from penstock import errors
 from penstock.engine.messages import Fatal
 
 LEAST_ENDED = 100  # records, before --stop-failed judges
+MOST_NAMED = 10  # rows, in a message
 
 WHAT_TO_CHANGE = {
     "auth": "Check the key (--api-key-env, --api-key-file)",
@@ -87,6 +89,20 @@ def no_process(error: OSError) -> Stopped:
         errors.EXIT_INTERNAL,
         f"a worker process can't be started: {error.strerror or error}",
         "Free memory or raise the limits (ulimit -n, ulimit -u), or ask for fewer --workers",
+    )
+
+
+def no_progress(deaths: int, cause: str, rows: Sequence[int]) -> Stopped:
+    """Workers end again and again with no row done in between; `rows` were always in flight."""
+    suspects = ", ".join(map(str, rows[:MOST_NAMED])) + (", ..." if len(rows) > MOST_NAMED else "")
+    which = f"; in flight each time: row {suspects}" if rows else ""
+    return Stopped(
+        errors.EXIT_INTERNAL,
+        f"{deaths} workers in a row ended with no row done between them, the last one "
+        f"by: {cause}{which}",
+        "Give them more memory or ask for less at a time (--max-concurrency); see what a row asks "
+        "for by `penstock render INPUT --row N`",
+        at_once=True,
     )
 
 

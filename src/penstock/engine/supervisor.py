@@ -39,8 +39,10 @@ from penstock.engine.stopping import (
     fatal_verdict,
     input_failed,
     interrupted,
+    no_progress,
     too_many_failed,
 )
+from penstock.engine.stuck import Stuck
 from penstock.engine.worker_process import WorkerProcess
 from penstock.errors import LedgerError, PenstockError
 from penstock.ledger.written import Written
@@ -67,6 +69,7 @@ class Supervisor:
         self._state = observer.state
         self._tell = tell
         self._throttles = ThrottleDigest()
+        self._stuck = Stuck()
         self._crew = Crew(
             plan,
             observer,
@@ -247,7 +250,10 @@ class Supervisor:
             self._changed.set()
 
     def _merge(self, written: list[Written]) -> None:
+        before = len(self._books.done)
         self._books.absorb(written)
+        if len(self._books.done) > before:
+            self._stuck.progressed()
         self._state.succeeded = self._books.succeeded
         self._state.failed_by_class = self._books.failures
         self._leasing.table.settle()
@@ -263,6 +269,7 @@ class Supervisor:
             return
         accuses = blame.accuses(status, worker.accuses) and not worker.was_hung
         cause = cause_of(worker, status)
+        accused = busy_with if accuses else []
         if worker.quarantine and worker.said_goodbye and not worker.failure:
             self._isolation.judge(False, cause)
             return
@@ -273,9 +280,16 @@ class Supervisor:
             # Only one that was ready can have been given the suspected rows.
             self._isolation.judge(accuses and worker.ready, cause)
         else:
-            accused = busy_with if accuses else []
             self._leasing.table.give_back(self._isolation.accuse(left, accused, cause))
+        if worker.ready and not accused:
+            self._look_for_progress(status, busy_with, cause)
         self._crew.replace(worker)
+
+    def _look_for_progress(self, status: int, busy_with: list[int], cause: str) -> None:
+        """Stop where worker after worker ends with nothing done in between."""
+        stuck = self._stuck
+        if stuck.crashed() if status >= 0 else stuck.killed(busy_with):
+            self._stop(no_progress(stuck.deaths, cause, stuck.rows))
 
     # --- ending -----------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ ERROR_CLASSES: Final = (
     "disconnected",
     "malformed_response",
     "redirect",
+    "no_memory",
     UNKNOWN,
 )
 

@@ -33,6 +33,7 @@ TRANSPORT: Final = {
     "too_large": -7,
     "malformed": -8,
     "redirect": -9,
+    "no_memory": -12,
 }
 BAD_RESPONSE: Final = -10  # a 200 that is not what the API promises
 ERROR_IN_200: Final = -11  # a 200 that holds an error object
@@ -56,6 +57,8 @@ TRANSPORT_RULES: Final[tuple[Rule, ...]] = (
     # Redirects are never followed, and an API does not redirect single records: the base URL is
     # wrong (http for https, a missing path) or a login page is in the way.
     (TRANSPORT["redirect"], None, FATAL, "redirect"),
+    # Ours, for an answer that could not be held: with fewer of them at a time there may be room.
+    (TRANSPORT["no_memory"], None, RETRY, "no_memory"),
     (BAD_RESPONSE, None, RETRY, "bad_response"),
     (ERROR_IN_200, None, RETRY, "error_in_200"),
 )

@@ -26,6 +26,7 @@ Kind = Literal[
     "too_large",
     "malformed",
     "redirect",
+    "no_memory",
 ]
 
 # All that aiohttp and the sockets below it raise for what a network or a server did.
