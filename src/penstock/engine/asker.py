@@ -9,7 +9,7 @@ from penstock._core import Classifier, Limiter, Slab, monotonic_ns
 from penstock.engine.attempt import Attempt
 from penstock.engine.pacer import Draining, Pacer
 from penstock.engine.prediction import TokenPredictor
-from penstock.observe.redactor import Redactor
+from penstock.observe.redactor import RedactedHeaders, Redactor
 from penstock.observe.slab_layout import C, H, request_cell
 from penstock.providers.provider import Answer, BadResponse, Provider, Refusal
 from penstock.providers.provider import Request as Ask
@@ -84,16 +84,17 @@ class Asker:
 
     def _without_answer(self, failure: Failure, alone: bool) -> Attempt:
         verdict = self._classifier.classify(TRANSPORT[failure.kind])
-        return Attempt(verdict, 0, alone, refusal=Refusal(message=failure.detail))
+        refusal = Refusal(message=self._redactor.text(failure.detail))  # it may name a place
+        return Attempt(verdict, 0, alone, refusal=refusal)
 
     def _judge(self, ask: Ask, response: Response, alone: bool) -> Attempt:
         """The verdict on a response: decided by its status, and by its body's code and type."""
         # Servers echo keys; before anything is cut out of the body, for a part of a key is one too.
         body = self._redactor.body(response.body)
-        status, said = self._read(ask, response, body)
+        headers = RedactedHeaders(response.headers, self._redactor)
+        status, said = self._read(ask, response.status, headers, body)
         answer, refusal = (said, None) if isinstance(said, Answer) else (None, said)
         code, kind = (refusal.code, refusal.type) if refusal else (None, None)
-        request_id = self._provider.request_id(response.headers)
         return Attempt(
             self._classifier.classify(status, code, kind),
             response.status,
@@ -101,15 +102,15 @@ class Asker:
             answer,
             refusal,
             body,
-            request_id and self._redactor.text(request_id),
+            self._provider.request_id(headers),
         )
 
-    def _read(self, ask: Ask, response: Response, body: bytes) -> tuple[int, Answer | Refusal]:
+    def _read(
+        self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Answer | Refusal]:
         """What a response says, and the number by which the verdict table knows it."""
-        if not 200 <= response.status < 300:
-            refusal = self._provider.refusal(response.status, response.headers, body)
-            refusal.message = self._redactor.text(refusal.message)  # it may quote a header
-            return response.status, refusal
+        if not 200 <= status < 300:
+            return status, self._provider.refusal(status, headers, body)
         try:
             said = self._provider.answer(ask.path, body)
         except BadResponse as error:

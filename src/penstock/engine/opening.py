@@ -24,7 +24,7 @@ from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
 from penstock.engine.plan import Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
-from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
+from penstock.errors import DiskFull, JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types

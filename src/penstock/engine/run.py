@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -27,7 +28,14 @@ from penstock.engine.signals import Switch, heard
 from penstock.engine.stopping import Stopped, complete
 from penstock.engine.supervisor import Supervisor
 from penstock.engine.watch import metrics_listener, watched
-from penstock.errors import InputError, Interrupted, LedgerError, PenstockError, RowMissing
+from penstock.errors import (
+    EngineError,
+    InputError,
+    Interrupted,
+    LedgerError,
+    PenstockError,
+    RowMissing,
+)
 from penstock.job import Job
 from penstock.ledger.checkpoint import void_checkpoint
 from penstock.ledger.export import ExportReport, export
@@ -69,7 +77,11 @@ def run(
         open_run(job, environment, objects=objects, stdin=stdin) as opened,
     ):
         conductor = Conductor(opened, progress, command, switch or Switch(), listener)
-        return uvloop.run(conductor.conduct())
+        try:
+            return uvloop.run(conductor.conduct())
+        except Exception as error:
+            conductor.refuse_secrets(error)
+            raise
 
 
 class Conductor:
@@ -119,6 +131,14 @@ class Conductor:
                 )
             )
         return report
+
+    def refuse_secrets(self, error: Exception) -> None:
+        """Raises EngineError in place of an error whose words, or whose causes', hold a secret."""
+        told = "".join(traceback.format_exception(error))
+        if (without := self._redactor.text(told)) != told:
+            raise EngineError(
+                f"a fault in Penstock:\n{without}", "Please report what is above."
+            ) from None
 
     async def _run(self) -> Report:
         stop_counting = threading.Event()

@@ -76,6 +76,8 @@ class Worker:
         self._ending = asyncio.Event()  # drain, cut, or the supervisor's end
         self._failure: BaseException | None = None
         self._grace_seconds = 0.0
+        self._hidden: list[str] = []
+        self._redactor = Redactor(())
         self._slots: list[asyncio.Task[None]] = []
         self._paced_ns = self._ended = 0
         self._exhausted = False
@@ -118,7 +120,6 @@ class Worker:
         )
         self._pacer = Pacer(self._limiter)
         self._key = credentials.Secret(setup.key) if setup.key is not None else None
-        self._hidden: list[str] = []
         self._extra_headers = setup.headers
         self._asker = Asker(
             self._provider, self._transport, self._pacer, self._limiter, self._slab, job.base_url
@@ -156,7 +157,8 @@ class Worker:
         headers = {**self._provider.headers(key), **self._extra_headers}
         # Former keys too: an answer to a request that was sent with one may still come.
         self._hidden += credentials.secrets_of(self._key, self._job, self._extra_headers)
-        self._asker.use_headers(headers, Redactor(self._hidden))
+        self._redactor = Redactor(self._hidden)
+        self._asker.use_headers(headers, self._redactor)
 
     def _refresh_key(self, refused: Attempt) -> bool:
         """Read the key file again; True where there is another key by now than the refused one."""
@@ -238,8 +240,8 @@ class Worker:
             return
         self._failure = error
         disk = isinstance(error, LedgerError | OSError)
-        text = "".join(traceback.format_exception(error))
-        reason = error.what if isinstance(error, LedgerError) else str(error)
+        text = self._redactor.text("".join(traceback.format_exception(error)))
+        reason = error.what if isinstance(error, LedgerError) else self._redactor.text(str(error))
         self._channel.send(Failed(reason, text, accuses=not disk, disk=disk))
         self._ending.set()
 

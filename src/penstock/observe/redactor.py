@@ -1,14 +1,16 @@
 """Keeps secrets out of what is written: servers echo keys, and error bodies end up in logs.
 
 A key is found as it is, as it looks inside JSON (escaped once, or twice where a body that is JSON
-is quoted in JSON), and as it looks inside a URL.
+is quoted in JSON), a URL or HTML, in the other case, and within anything that is in base64.
 """
 
 from __future__ import annotations
 
+import base64
+import html
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +18,11 @@ MASK = "***"
 
 # Local servers are given keys such as "x": masking those would mask the text itself.
 LEAST_CHARACTERS = 4
+# In disguise a short word is like others: its base64 has less than half of it for certain.
+LEAST_DISGUISED = 16
+
+# What JSON lets one write for a character of ASCII but a quote or a backslash; .NET does for "+".
+ESCAPED = re.compile(rb"\\+u00(?!22|5[cC])([2-7][0-9a-fA-F])")
 
 
 class Redactor:
@@ -44,6 +51,10 @@ class Redactor:
 
     def body(self, body: bytes) -> bytes:
         """`body` without any secret."""
+        if b"u00" in body:
+            plain = ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), body)
+            if any(form in plain for form in self._bytes):
+                body = plain
         while any(form in body for form in self._bytes):
             body = self._bytes_pattern.sub(MASK.encode(), body)
         return body
@@ -59,12 +70,57 @@ class Redactor:
         return value
 
 
+class RedactedHeaders(Mapping[str, str]):
+    """A response's headers without any secret, looked for in those that are looked at."""
+
+    def __init__(self, headers: Mapping[str, str], redactor: Redactor) -> None:
+        self._headers = headers
+        self._redactor = redactor
+
+    def __getitem__(self, name: str) -> str:
+        return self._redactor.text(self._headers[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+
 def appearances(secret: str) -> Iterator[str]:
     """The forms that a secret takes in what may be logged."""
+    written = set(in_writing(secret))
+    yield from written
+    if len(secret) >= LEAST_DISGUISED:
+        for form in written:
+            yield form.upper()
+            yield form.lower()
+        yield from in_base64(secret.encode(errors="surrogatepass"))
+
+
+def in_writing(secret: str) -> Iterator[str]:
+    """As it is, and as JSON, URLs and HTML write it."""
     yield secret
     for ascii_only in (True, False):
         once = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
         yield once
         yield once.replace("/", "\\/")  # as PHP writes it
         yield json.dumps(once, ensure_ascii=ascii_only)[1:-1]
-    yield quote(secret, safe="", errors="surrogatepass")
+    yield from in_url(secret)
+    yield html.escape(secret)
+
+
+def in_url(secret: str) -> Iterator[str]:
+    """Percent-encoded, with either case of digits."""
+    encoded = quote(secret, safe="", errors="surrogatepass")
+    yield encoded
+    yield re.sub("%..", lambda found: found[0].lower(), encoded)
+
+
+def in_base64(secret: bytes) -> Iterator[str]:
+    """What of a secret's base64 does not depend on what stands around it, wherever it begins."""
+    for before in range(3):
+        # The characters whose six bits are all the secret's.
+        first, last = -(-8 * before // 6), 8 * (before + len(secret)) // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(bytes(before) + secret).decode()[first:last]
