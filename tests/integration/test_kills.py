@@ -79,12 +79,12 @@ def test_workers_don_t_outlive_a_killed_supervisor_and_the_same_command_resumes(
 IMPATIENT = """
 import sys
 if "penstock.engine.worker" not in sys.orig_argv:
-    from penstock.engine import supervisor
+    from penstock.engine import crew, supervisor
     greet, greeted = supervisor.Supervisor._greet, []
     def greet_and_grow_impatient(self, worker):
         greet(self, worker)
         greeted.append(worker)
-        supervisor.HUNG_NS = 2_000_000_000 if len(greeted) == 2 else 30_000_000_000
+        crew.HUNG_NS = 6_000_000_000 if len(greeted) == 2 else 30_000_000_000
     supervisor.Supervisor._greet = greet_and_grow_impatient
 """
 
@@ -112,7 +112,7 @@ def test_a_machine_that_was_suspended_goes_on_where_it_was_and_keeps_its_limit(
     with run.start(provider.base_url, max_concurrency=SLOTS, workers=2, rps=250) as live:
         live.until(lambda: provider.stats()["answered_bodies"] > 100)
         live.signal_all(signal.SIGSTOP)
-        time.sleep(2.5)  # the suspension, longer than a worker may be silent
+        time.sleep(7.0)  # the suspension, longer than a worker may be silent
         live.signal_all(signal.SIGCONT)
         ended = live.wait()
     assert ended.code == 0, ended.stderr
