@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from penstock.providers.sandbox import RenderError
+from penstock.providers.allowance import RenderError
 from penstock.providers.templates import Template
 
 
@@ -127,3 +127,112 @@ def test_a_short_template_that_would_make_an_endless_text_is_refused(text: str) 
 def test_ordinary_arithmetic_and_repetition_work() -> None:
     text = "{{ 3 * 4 }} {{ '-' * 5 }} {{ 2 ** 10 }} {{ 'x'|center(5) }} {{ '%03d' % 7 }}"
     assert Template("--prompt", text).render({"a": 1}) == "12 ----- 1024   x   007"
+
+
+BIG = "{% set s = 'a' * 1000000 %}"
+DOUBLED = (
+    "{% set ns = namespace(x=['a']) %}{% for i in range(60) %}{% set ns.x = GROWN %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+        "{% for i in range(99999) %}{% for j in range(99999) if false %}{% endfor %}{% endfor %}",
+        "{% for i in range(99999) %}{% set x = range(99999) | list %}{% endfor %}",
+        "{% macro m(n) %}{{ m(n - 1) ~ m(n - 1) if n else '' }}{% endmacro %}{{ m(60) }}",
+        "{% for i in b recursive %}{% if loop.depth < 60 %}{{ loop(b) }}{% endif %}{% endfor %}",
+    ],
+)
+def test_a_template_without_an_end_is_cut_off(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr("penstock.providers.allowance.MOST_SECONDS", 0.2)
+    with pytest.raises(RenderError, match=r"takes longer than|makes more than"):
+        Template("--prompt", text).render({"b": [1, 2]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{% for i in range(99999) %}{{ 'a' * 4000000 }}{% endfor %}",
+        DOUBLED.replace("GROWN", "ns.x ~ ns.x"),
+        DOUBLED.replace("GROWN", "ns.x + ns.x"),
+        DOUBLED.replace("GROWN", "[ns.x, ns.x]") + "{{ ns.x }}",
+        DOUBLED.replace("GROWN", "(ns.x, ns.x)") + "{{ ns.x }}",
+        DOUBLED.replace("GROWN", "{'a': ns.x, 'b': ns.x}") + "{{ ns.x }}",
+        DOUBLED.replace("GROWN", "namespace(a=ns.x, b=ns.x)") + "{{ ns.x }}",
+        DOUBLED.replace("['a']", "3").replace("GROWN", "ns.x * ns.x"),
+        "{{ 'a'.center(10**10) }}",
+        "{{ 'a'.zfill(9999999999) }}",
+        "{{ (1).to_bytes(9999999999) }}",
+        "{{ '\t\t'.expandtabs(4000000) }}",
+        BIG + "{{ s.replace('a', s) }}",
+        BIG + "{{ s.join([s, s, s, s, s, s]) }}",
+        BIG + "{{ s.translate({97: s}) }}",
+        BIG + "{{ s | replace('a', s) }}",
+        BIG + "{{ s | replace('', s) }}",
+        BIG + "{{ range(1000) | join(s) }}",
+        BIG + "{{ ([{'k': s}] * 1000) | join(attribute='k') }}",
+        BIG + "{{ (([s] * 1000),) | string }}",
+        BIG + "{{ s | wordwrap(1, true, s) }}",
+        BIG + "{{ ('\n' * 1000) | indent(s, blank=true) }}",
+        BIG + "{{ '%s%s%s%s%s' % (s, s, s, s, s) }}",
+        BIG + "{{ '%s%s%s%s%s' | format(s, s, s, s, s) }}",
+        BIG + "{{ ('{0}' * 1000).format(s) }}",
+        "{{ '{:>9999999999}'.format(1) }}",
+        "{{ '{:>{w}}'.format(1, w=9999999999) }}",
+        "{{ '{x:>9999999999}'.format_map({'x': 1}) }}",
+        "{{ '%9999999999d' | format(1) }}",
+        "{{ 1.5 | round(9999999999, 'floor') }}",
+        "{{ [1] | batch(9999999999, 'x') | list }}",
+        "{{ [1] | slice(9999999999) | list }}",
+        "{{ [1] | tojson(indent=9999999999) }}",
+        "{{ [[1], [2]] | sum(start=[]) }}",
+        "{{ 'a' | indent(9999999999, first=true) }}",
+        "{{ b | map('upper') }}",
+        "{{ namespace(a=1) }}",
+    ],
+)
+def test_much_of_little_is_refused_before_it_is_made(text: str) -> None:
+    with pytest.raises(RenderError):
+        Template("--prompt", text).render({"b": ["x"]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+        "{{ '{0.__class__.__init__.__globals__}'.format(a) }}",
+        "{{ '{0[__class__]}'.format(a) }}",
+        "{{ ''['__class__'] }}",
+        "{{ (a | attr('__class__')) ~ '' }}",
+        "{{ range.__globals__ }}",
+        "{{ self._TemplateReference__context }}",
+        "{{ '{x.__class__}'.format_map({'x': 1}) }}",
+        "{{ environment }}",
+    ],
+)
+def test_a_template_does_not_reach_beyond_its_row(text: str) -> None:
+    with pytest.raises(RenderError):
+        Template("--prompt", text).render({"a": "x"})
+
+
+def test_time_in_which_the_process_was_stopped_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = iter(range(0, 10**9, 3600))
+    monkeypatch.setattr("penstock.providers.allowance.time.perf_counter", lambda: next(now))
+    assert render("{% for i in range(100) %}{{ i % 10 }}{% endfor %}") == "0123456789" * 10
+
+
+def test_filters_do_what_they_do_in_jinja() -> None:
+    text = (
+        "{{ 'a-b'|replace('-', '+') }} {{ 'aaa'|replace('a', 'b', 2) }} {{ 'x\ny'|indent(2) }} "
+        "{{ '%s=%d'|format('n', 7) }} {{ 2.345|round(1) }} {{ [1, 2]|sum }} {{ [3, 4]|join('+') }} "
+        "{{ b|join(', ', attribute='k') }} {{ [1, 2, 3]|batch(2, 0)|list }} "
+        "{{ 'one two'|wordwrap(3) }} {{ '{:>5.1f}|{n}'.format(2.25, n=1) }} "
+        "{{ '<b>x</b> &amp; <!-- c --> y'|striptags }}"
+    )
+    assert Template("--prompt", text).render({"b": [{"k": 1}, {"k": 2}]}) == (
+        "a+b bba x\n  y n=7 2.3 3 3+4 1, 2 [[1,2],[3,0]] one\ntwo   2.2|1 x & y"
+    )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import TemplateError
-from penstock.providers.sandbox import RenderError
+from penstock.providers.allowance import RenderError
 from penstock.providers.templates import Template
 
 
@@ -81,6 +81,23 @@ def test_whatever_goes_wrong_in_a_template_is_the_record_s_error(text: str, why:
 )
 def test_a_template_that_can_not_be_compiled_is_refused(text: str, message: str) -> None:
     with pytest.raises(TemplateError, match=message):
+        Template("--prompt", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}",
+        "{{ " + "(" * 150 + "a" + ")" * 150 + " }}{{ " + "not " * 5000 + "a }}",
+        "{{ a" + ".b" * 5000 + " }}",
+        "{% for i in a %}" * 30 + "{% endfor %}" * 30,
+        "{{ " + "9" * 5000 + " }}",
+        "{{ m(a=1, a=2) }}",
+        "{% macro m(a, a) %}{% endmacro %}",
+    ],
+)
+def test_a_template_that_is_too_much_for_the_compiler_is_refused(text: str) -> None:
+    with pytest.raises(TemplateError, match=r"^--prompt"):
         Template("--prompt", text)
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from penstock.errors import JobError
 from penstock.job import Job, nested
+from penstock.providers.allowance import RenderError
 from penstock.providers.batch import path_below
 from penstock.providers.columns import check_columns, nearest
 from penstock.providers.openai_answers import shape_for
@@ -26,7 +27,6 @@ from penstock.providers.provider import (
     request_hash,
 )
 from penstock.providers.refusals import one_line, read_refusal
-from penstock.providers.sandbox import RenderError
 from penstock.providers.templates import Template
 from penstock.record import BatchLine, Record
 

@@ -19,7 +19,9 @@ from jinja2 import TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import UndefinedError
 
 from penstock.errors import TemplateError
-from penstock.providers.sandbox import ENVIRONMENT, RenderError
+from penstock.providers import allowance
+from penstock.providers.allowance import RenderError
+from penstock.providers.sandbox import ENVIRONMENT
 
 WHOLE_ROW: Final = "record"
 
@@ -40,6 +42,10 @@ class Template:
             raise TemplateError(
                 f"{option}, line {error.lineno}: {error.message}", "Mend the template."
             ) from None
+        except Exception as error:  # nested too deeply for Jinja2, or for Python: many kinds
+            raise TemplateError(
+                f"{option} can't be compiled: {type(error).__name__}: {error}", "Make it simpler."
+            ) from None
         if list(meta.find_referenced_templates(self.syntax)):
             raise TemplateError(
                 f"{option} takes in another template", "Write the whole prompt in one template."
@@ -52,10 +58,13 @@ class Template:
             joined = join(self.pieces, fields)
             if joined is not None:
                 return joined
+        allowance.begin()
         try:
             return self.jinja.render({**fields, WHOLE_ROW: fields})
         except Exception as error:  # filters and tests raise whatever Python raises
             raise RenderError(f"{self.option}: {explain(error, fields)}") from None
+        finally:
+            allowance.end()
 
 
 class Column(str):
