@@ -11,6 +11,7 @@ import pytest
 from penstock.errors import InputError
 from penstock.sources.arrow import ArrowGroups
 from penstock.sources.parquet import ParquetGroups
+from penstock.sources.record import records_of
 from penstock.sources.shard import COLUMNS, Cursor, Shard
 from penstock.sources.table import Pending, TableInput, batch_of_stream
 
@@ -181,3 +182,57 @@ def test_rows_that_are_too_large_together_are_halved() -> None:
     while (batch := pending.take(40, 8 * 11)) is not None:
         sizes.append(batch.num_rows)
     assert sizes == [10] * 10
+
+
+def arrow_of(column: pa.Array, path: Path) -> TableInput:
+    """A file of one column, whatever is in its buffers."""
+    batch = pa.RecordBatch.from_arrays([column], ["a"])
+    with pa.ipc.new_file(path, batch.schema) as writer:
+        writer.write_batch(batch)
+    return TableInput("in.arrow", ArrowGroups(path, "in.arrow"))
+
+
+OFFSETS = b"".join(n.to_bytes(4, "little") for n in (0, 3, 4))
+INDEXES = bytes([1, 0, 1, 1, 0, 1, 0, 0])
+
+SOUND = {
+    "text": (pa.array(["abc", "d"]), OFFSETS),
+    "list": (pa.array([[1, 2, 3], [4]], pa.list_(pa.int8())), OFFSETS),
+    "dictionary": (
+        pa.DictionaryArray.from_arrays(pa.array(INDEXES, pa.int8()), pa.array(["x", "y"])),
+        INDEXES,
+    ),
+}
+
+
+@pytest.mark.parametrize(("column", "inside"), SOUND.values(), ids=SOUND)
+def test_an_arrow_file_that_points_outside_itself_is_refused(
+    tmp_path: Path, column: pa.Array, inside: bytes
+) -> None:
+    path = tmp_path / "in.arrow"
+    arrow_of(column, path)
+    data = path.read_bytes()
+    assert data.count(inside) == 1
+    path.write_bytes(data.replace(inside, inside[:-1] + b"\x7f"))
+    file = TableInput("in.arrow", ArrowGroups(path, "in.arrow"))
+    with pytest.raises(InputError, match=r"in\.arrow: record batch 0 can't be read"):
+        list(file.shards(Cursor(), 10, 1000))
+
+
+ODD_TEXT = pa.array([b"\xff", b"fine"]).view(pa.string())
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ODD_TEXT,
+        pa.array([[b"\xff"], [b"fine"]]).view(pa.list_(pa.string())),
+        pa.StructArray.from_arrays([ODD_TEXT], ["x"]),
+        pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), ODD_TEXT, safe=False),
+    ],
+)
+def test_text_that_is_no_utf_8_is_a_matter_of_its_row(tmp_path: Path, column: pa.Array) -> None:
+    (shard,) = arrow_of(column, tmp_path / "in.arrow").shards(Cursor(), 10, 1000)
+    odd, fine = records_of(shard)
+    assert odd.problem is not None
+    assert fine.fields is not None

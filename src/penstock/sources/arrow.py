@@ -11,7 +11,7 @@ import pyarrow as pa
 import xxhash
 
 from penstock.errors import InputError
-from penstock.sources.table import plain_batch, plain_schema
+from penstock.sources.table import check_sound, plain_batch, plain_schema
 
 
 class ArrowGroups:
@@ -41,7 +41,12 @@ class ArrowGroups:
 
     def batches(self, group: int, rows: int) -> Iterator[pa.RecordBatch]:
         """A group's rows, in one batch. Raises InputError."""
-        yield plain_batch(self._batch(group), self.schema)
+        batch = self._batch(group)
+        try:
+            check_sound(batch)
+        except pa.ArrowException as error:
+            raise self._unreadable(group, error) from None
+        yield plain_batch(batch, self.schema)
 
     def digest(self, group: int) -> bytes:
         """xxh3 of the buffers of a record batch, as they are in the file."""
@@ -58,9 +63,12 @@ class ArrowGroups:
         try:
             return self._file.get_batch(group)
         except (pa.ArrowException, OSError) as error:
-            raise InputError(
-                f"{self._name}: record batch {group} can't be read: {error}", "Make the file anew."
-            ) from None
+            raise self._unreadable(group, error) from None
+
+    def _unreadable(self, group: int, error: Exception) -> InputError:
+        return InputError(
+            f"{self._name}: record batch {group} can't be read: {error}", "Make the file anew."
+        )
 
 
 def _width(kind: pa.DataType) -> int:

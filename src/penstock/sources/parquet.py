@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import xxhash
 
 from penstock.errors import InputError
-from penstock.sources.table import plain_batch, plain_schema
+from penstock.sources.table import check_sound, plain_batch, plain_schema
 
 _READ_BYTES = 1 << 20
 
@@ -34,6 +34,7 @@ class ParquetGroups:
         """A group's rows, in batches of about `rows`. Raises InputError."""
         try:
             for batch in self._file.iter_batches(rows, row_groups=[group], use_threads=False):
+                check_sound(batch)
                 yield plain_batch(batch, self.schema)
         except (pa.ArrowException, OSError) as error:
             raise InputError(

@@ -7,6 +7,7 @@ follow from the group's rows alone, wherever in it reading begins.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
 from typing import Protocol
@@ -38,9 +39,9 @@ class TableInput:
         names = groups.schema.names
         if not names:
             raise InputError(f"{name}: has no columns", "Write it with some.")
-        for column in names:
-            if names.count(column) > 1:
-                raise InputError(f"{name}: two columns are called {column!r}", "Rename one.")
+        twice = [column for column, count in Counter(names).items() if count > 1]
+        if twice:
+            raise InputError(f"{name}: two columns are called {twice[0]!r}", "Rename one.")
         self.name = name
         self._groups = groups
         self.schema = groups.schema
@@ -156,3 +157,45 @@ def plain_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for column in batch.columns
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def check_sound(batch: pa.RecordBatch) -> None:
+    """Raises ArrowInvalid where a batch of a file points outside itself: reading it would crash.
+
+    Text that isn't UTF-8 is let through: that is a matter of single rows.
+    """
+    try:
+        batch.validate(full=True)
+    except pa.ArrowInvalid:
+        for column in batch.columns:
+            as_bytes(column).validate(full=True)
+
+
+def as_bytes(column: pa.Array) -> pa.Array:
+    """A column with bytes in place of its text."""
+    if pa.types.is_dictionary(column.type):
+        return pa.DictionaryArray.from_arrays(column.indices, as_bytes(column.dictionary))
+    column.validate()
+    kind = bytes_type(column.type)
+    return column if kind == column.type else column.view(kind)
+
+
+def bytes_type(kind: pa.DataType) -> pa.DataType:
+    """A type with bytes in place of its text; only what holds no text keeps its type."""
+    if pa.types.is_string(kind):
+        return pa.binary()
+    if pa.types.is_large_string(kind):
+        return pa.large_binary()
+    if pa.types.is_list(kind):
+        return pa.list_(bytes_field(kind.value_field))
+    if pa.types.is_large_list(kind):
+        return pa.large_list(bytes_field(kind.value_field))
+    if pa.types.is_struct(kind):
+        return pa.struct([bytes_field(kind.field(n)) for n in range(kind.num_fields)])
+    if pa.types.is_map(kind):
+        return pa.map_(bytes_field(kind.key_field), bytes_field(kind.item_field))
+    return kind
+
+
+def bytes_field(field: pa.Field) -> pa.Field:
+    return field.with_type(bytes_type(field.type))
