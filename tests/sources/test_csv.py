@@ -148,3 +148,8 @@ def test_a_header_that_can_not_be_used_is_an_error(header: bytes, what: str) -> 
     with pytest.raises(InputError) as raised:
         names_of(header, GRAMMARS["csv"], "f.csv")
     assert raised.value.what == what
+
+
+def test_a_header_of_very_many_names_is_looked_through_once() -> None:
+    names = names_of(b",".join(b"c%d" % n for n in range(200_000)), GRAMMARS["csv"], "in.csv")
+    assert len(names) == 200_000

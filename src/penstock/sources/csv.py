@@ -11,6 +11,7 @@ Blank lines are no rows. A quote that is never closed makes its row too long, an
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Iterator
 
 from penstock.errors import InputError
@@ -89,9 +90,9 @@ def names_of(header: bytes, grammar: Grammar, file: str) -> list[str]:
             "Save it with line feeds at the ends of lines.",
         )
     names = [name or f"column_{place}" for place, name in enumerate(values, 1)]
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"{file}: two columns are called {name!r}", "Rename one of them.")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise InputError(f"{file}: two columns are called {twice[0]!r}", "Rename one of them.")
     return names
 
 
