@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import JobError
-from penstock.job import Job, identity, nested, options, parse_duration, parse_percent
+from penstock.job import Job, check, identity, nested, options, parse_duration, parse_percent
 
 BY_NAME = {one.name: one for one in options()}
 SECRETS = {"api_key_env", "api_key_file", "header"}
@@ -76,3 +76,21 @@ def test_a_duration_has_a_unit_or_is_in_seconds() -> None:
     for text in ("", "s", "-1s", "1d", "nan", "inf"):
         with pytest.raises(JobError, match="expected a duration"):
             parse_duration(text, "x")
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "65536", "-1", "\u00b2"])
+def test_a_port_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(JobError, match="--metrics-port"):
+        check(Job(metrics_port=text))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), {"a": [float("inf")]}])
+def test_a_parameter_that_json_has_no_number_for_is_refused(value: object) -> None:
+    with pytest.raises(JobError, match="--param: JSON has no infinity and no NaN"):
+        check(Job(param={"x": value}))
+
+
+@pytest.mark.parametrize("options", [{"model": "\udc84"}, {"param": {"x": object()}}])
+def test_a_value_that_can_not_be_written_down_is_refused(options: dict[str, object]) -> None:
+    with pytest.raises(JobError, match="can't be written as JSON"):
+        check(Job(**options))  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from penstock.origins import (
     convert,
     expected,
     load_job,
+    parse_pair,
     plain_types,
 )
 
@@ -242,3 +243,27 @@ def test_expected_is_a_list_of_alternatives() -> None:
 def test_a_job_survives_json() -> None:
     job = convert({"inputs": ["a"], "param": {"x": 1}, "rpm": 5, "header": {"A": "env:B"}})
     assert convert(msgspec.json.decode(msgspec.json.encode(job))) == job
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rpm = " + "9" * 5000, "param = " + "[" * 5000, 'prompt_file = "a\\u0000"'],
+)
+def test_a_job_file_that_is_too_much_for_a_parser_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "job.toml"
+    path.write_text(text)
+    with pytest.raises(JobError):
+        load_job({}, {}, path)
+
+
+@pytest.mark.parametrize("name", ["model", "response", "header", "inputs"])
+def test_what_is_no_utf_8_on_a_command_line_is_refused(name: str) -> None:
+    odd = {"header": {"X": "\udc84"}, "inputs": ("\udc84",)}.get(name, "\udc84")
+    with pytest.raises(JobError, match=r"--header|--inputs|--model|not UTF-8"):
+        load_job({name: odd}, {})
+
+
+@pytest.mark.parametrize("text", ["\udc84", "[" * 5000, "9" * 5000])
+def test_a_parameter_that_is_no_json_is_text(text: str) -> None:
+    one = next(one for one in options() if one.name == "param")
+    assert parse_pair(one, f"x={text}") == ("x", text)

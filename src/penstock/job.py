@@ -7,7 +7,9 @@ looks like, and whether a change of it makes another job ("identity") or is free
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
 from urllib.parse import urlsplit
@@ -322,6 +324,15 @@ class Option(msgspec.Struct, frozen=True):
 
 def options() -> Iterator[Option]:
     """Every option, in the order of declaration."""
+    return iter(_declared())
+
+
+@cache
+def _declared() -> tuple[Option, ...]:
+    return tuple(_read_fields())
+
+
+def _read_fields() -> Iterator[Option]:
     hints = get_type_hints(Job, include_extras=True)
     for field in msgspec.structs.fields(Job):
         bare, *_, meta = get_args(hints[field.name])
@@ -408,6 +419,7 @@ def check(job: Job) -> None:
                 if dotted != "stream"
                 else "Answers are read whole, so nothing is streamed.",
             )
+    check_written(job)
     nested(job.param)
     parse_percent(job.stop_failed, "stop_failed")
     parse_percent(job.allow_failed, "allow_failed")
@@ -416,8 +428,29 @@ def check(job: Job) -> None:
         raise JobError("--timeout inf: expected a number of seconds", "Give a long one: 86400.")
 
 
+def check_written(job: Job) -> None:
+    """Raises JobError for a value that the manifest and a request body can't hold."""
+    for one in options():
+        value = getattr(job, one.name)
+        try:
+            msgspec.json.encode(value)
+        except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise JobError(f"{one.flag}: can't be written as JSON: {error}") from None
+        if one.name == "param" and not is_finite(value):
+            raise JobError(f"{one.flag}: JSON has no infinity and no NaN", "Give a number.")
+
+
+def is_finite(value: Any) -> bool:
+    """Whether every number in a tree of values is finite."""
+    if isinstance(value, dict):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def is_port(text: str) -> bool:
-    return text.isdecimal() and int(text) < 65536
+    return text.isdecimal() and len(text) <= 5 and int(text) < 65536
 
 
 def check_url(name: str, url: str) -> None:

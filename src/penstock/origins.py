@@ -68,7 +68,7 @@ def with_prompt(values: Mapping[str, Any]) -> Mapping[str, Any]:
     path = Path(file)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError, too
         raise JobError(
             f"--prompt-file {path}: {reason(error)}", "Name a readable UTF-8 file."
         ) from None
@@ -84,7 +84,7 @@ def read_job_file(path: Path) -> dict[str, Any]:
     """The keys of a job file, with its paths made relative to it. Raises JobError."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise JobError(f"job file {path}: {reason(error)}", "Mend it, or name another.") from None
     values = {key.replace("-", "_"): value for key, value in values.items()}
     if isinstance(values.get("inputs"), str):
@@ -137,7 +137,7 @@ def parse_pair(one: Option, text: str) -> tuple[str, Any]:
         return key, value
     try:
         return key, msgspec.json.decode(value)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return key, value
 
 
@@ -153,6 +153,8 @@ def convert(values: Mapping[str, Any]) -> Job:
             )
     try:
         return msgspec.convert({key: plain_text(key, one) for key, one in values.items()}, Job)
+    except UnicodeEncodeError as error:
+        raise JobError(f"an option's value is not UTF-8: {error.object!r}") from None
     except msgspec.ValidationError as error:
         key = str(error).partition("$.")[2].rstrip("`").split("[")[0].split(".")[0]
         raise misfit(known[key], values[key], known[key].flag) from None
