@@ -9,7 +9,7 @@ import pytest
 from ledger.ledger_disk import RecordingDisk
 from ledger.ledger_rows import run_directory
 from penstock.disk import Disk
-from penstock.ledger.epoch import begin_epoch
+from penstock.ledger.epoch import begin_epoch, recorded_epoch
 from penstock.ledger.run_directory import RunDirectory
 
 
@@ -37,3 +37,9 @@ def test_a_number_is_durable_when_it_is_given(run_dir: RunDirectory) -> None:
     disk = RecordingDisk()
     begin_epoch(disk, run_dir)
     assert disk.steps[-3:] == ["fsync epoch.new", "rename epoch", "fsync out.run"]
+
+
+def test_an_epoch_of_endless_digits_counts_as_none(tmp_path: Path) -> None:
+    run_dir = RunDirectory(tmp_path)
+    run_dir.epoch_path.write_bytes(b"9" * 5000)
+    assert recorded_epoch(run_dir) == 0

@@ -271,3 +271,10 @@ def test_a_file_system_without_locks_is_told(
     monkeypatch.setattr(locking.fcntl, "flock", flock)
     with pytest.raises(LedgerError, match=r"can't lock .*lock: No locks available"):
         try_lock(run_dir)
+
+
+@pytest.mark.parametrize("data", [b"[" * 5000, b'{"supervisor":' * 5000, b"\xff", b"{}"])
+def test_a_crew_of_any_bytes_is_none(tmp_path: Path, data: bytes) -> None:
+    run_dir = RunDirectory(tmp_path)
+    run_dir.workers_path.write_bytes(data)
+    assert read_crew(run_dir) is None

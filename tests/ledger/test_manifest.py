@@ -12,7 +12,7 @@ from ledger.ledger_rows import run_directory
 from penstock.disk import Disk
 from penstock.errors import RunDirectoryError
 from penstock.job import identity
-from penstock.ledger.manifest import check_identity, compare
+from penstock.ledger.manifest import check_identity, compare, decode
 from penstock.ledger.run_directory import RunDirectory
 
 
@@ -77,3 +77,9 @@ def test_a_run_whose_segments_have_another_schema_is_refused(run_dir: RunDirecto
         RunDirectoryError, match=r"run\.json: the run's segments have other columns"
     ):
         run_dir.manifest()
+
+
+@pytest.mark.parametrize("data", [b"[" * 5000, b'{"a":' * 5000, b'{"run_id": "\xff"}'])
+def test_a_manifest_of_any_bytes_is_an_error_that_names_it(data: bytes) -> None:
+    with pytest.raises(RunDirectoryError, match=r"run\.json can't be read"):
+        decode(data, Path("run.json"))

@@ -71,3 +71,8 @@ def test_ps_tells_the_start_too() -> None:
         pytest.skip("ps is not installed")
     assert first == started_by_ps(os.getpid())
     assert started_by_ps(2**22 + 1) == ""
+
+
+@pytest.mark.parametrize("pid", [2**40, 2**80, 0, -1])
+def test_a_pid_that_no_process_can_have_is_killed_without_a_word(pid: int) -> None:
+    kill(Process(pid, "1", "boot"))

@@ -86,3 +86,9 @@ def test_the_list_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.Mon
         run_dir, output = made(tmp_path, b"%d" % number)
     assert len(read_published(run_dir)) == 3
     assert is_published(run_dir, output)
+
+
+@pytest.mark.parametrize("data", [b"", b"[" * 5000, b'[{"name": "\xff"}]', b"7"])
+def test_a_list_of_exports_that_can_not_be_read_counts_as_none(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "exports.json").write_bytes(data)
+    assert read_published(tmp_path) == []

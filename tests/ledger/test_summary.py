@@ -40,3 +40,10 @@ def test_a_broken_one_is_named(tmp_path: Path, broken: bytes) -> None:
     (tmp_path / "summary.json").write_bytes(broken)
     with pytest.raises(LedgerError, match=r"summary\.json"):
         read_summary(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"[" * 5000, b'{"run_id": "\xff"}'])
+def test_a_summary_of_any_bytes_is_an_error_that_names_it(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "summary.json").write_bytes(data)
+    with pytest.raises(LedgerError, match=r"summary\.json"):
+        read_summary(tmp_path)

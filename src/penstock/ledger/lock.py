@@ -131,7 +131,7 @@ def read_crew(run_dir: RunDirectory) -> Crew | None:
     try:
         data = Disk().read_file(run_dir.workers_path)
         return None if data is None else msgspec.json.decode(data, type=Crew)
-    except (LedgerError, msgspec.MsgspecError, ValueError):
+    except (LedgerError, msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

@@ -45,7 +45,7 @@ def decode(data: bytes, path: Path) -> Manifest:
         version = msgspec.json.decode(data, type=dict[str, Any]).get("format_version")
         if version == FORMAT_VERSION:
             return of_our_schema(msgspec.json.decode(unpack(data), type=Manifest), path)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise RunDirectoryError(
             f"{path} can't be read: {error}", "Restore it, or begin anew with --fresh."
         ) from None

@@ -42,7 +42,7 @@ def kill(known: Process) -> None:
     try:
         # From here on the descriptor means one process, so that the check can't be outrun.
         handle = os.pidfd_open(known.pid)
-    except OSError:
+    except (OSError, OverflowError):
         return
     try:
         if is_alive(known):

@@ -65,5 +65,5 @@ def read_published(run_dir: Path) -> list[Published]:
     try:
         data = Disk().read_file(RunDirectory(run_dir).exports_path)
         return [] if data is None else msgspec.json.decode(data, type=list[Published])
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return []
