@@ -153,3 +153,26 @@ def test_before_it_is_connected_a_channel_sends_nothing_and_closes_without_a_wor
         assert end.losses == 0
 
     asyncio.run(main())
+
+
+GARBAGE = [
+    HEADER.pack(2, 0) + b"\xc1\xc1",  # no MessagePack
+    HEADER.pack(9, 0) + msgspec.msgpack.encode({"type": "x"})[:9],
+    HEADER.pack(7, 0) + b"\x91" * 7,
+    HEADER.pack(2**32 - 1, 0) + b"\0" * 64,
+    HEADER.pack(3, 0) + b"\xa2\xff\xfe",
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_garbage_ends_the_connection_after_what_was_whole(run: Run, garbage: bytes) -> None:
+    async def main() -> None:
+        end, theirs = await connected(FromWorker)
+        whole = b"".join(frame(*one) for one in MESSAGES)
+        theirs.sendall(whole + garbage + whole)
+        await end.lost.wait()
+        assert end.came == MESSAGES
+        assert end.losses == 1
+        theirs.close()
+
+    run(main())

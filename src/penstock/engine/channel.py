@@ -2,7 +2,8 @@
 
 A frame is two little-endian 32-bit lengths, a message in MessagePack, and the payload of a shard,
 raw. The reader hands on what has come as soon as a frame is whole, also after the peer died: what a
-killed worker had written is read to the end.
+killed worker had written is read to the end. A peer that writes what is no frame is as good as
+dead: the channel ends there, and nothing after it is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 import msgspec
 
 HEADER = struct.Struct("<II")
+MOST_MESSAGE_BYTES = 256 << 20  # far above any; what claims more is no frame
 
 M = TypeVar("M")
 
@@ -31,6 +33,7 @@ class Channel(asyncio.Protocol, Generic[M]):
         self._lost = lost
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
+        self._broken = False
         self.closed = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -39,18 +42,31 @@ class Channel(asyncio.Protocol, Generic[M]):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         start = 0
-        while len(self._buffer) - start >= HEADER.size:
+        while not self._broken and len(self._buffer) - start >= HEADER.size:
             message_size, payload_size = HEADER.unpack_from(self._buffer, start)
             body = start + HEADER.size
             end = body + message_size + payload_size
+            if message_size > MOST_MESSAGE_BYTES:
+                self._break_off()
+                return
             if len(self._buffer) < end:
                 break
-            message = self._decoder.decode(bytes(self._buffer[body : body + message_size]))
+            try:
+                message = self._decoder.decode(bytes(self._buffer[body : body + message_size]))
+            except (ValueError, RecursionError):
+                self._break_off()
+                return
             payload = bytes(self._buffer[body + message_size : end])
             start = end
             self._received(message, payload)
-        if start:
-            del self._buffer[:start]
+        del self._buffer[: len(self._buffer) if self._broken else start]
+
+    def _break_off(self) -> None:
+        """End the connection at once: what comes is garbage."""
+        self._broken = True
+        self._buffer.clear()
+        if self._transport is not None:
+            self._transport.abort()
 
     def connection_lost(self, exception: Exception | None) -> None:
         self.closed = True
