@@ -29,6 +29,7 @@ test: lint  ## Check style and types, then run every test
 	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
 
 torture: $(READY)  ## Kill it, fail its disk, play 10,000 schedules: the long form of tests/torture
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,torture]'
 	$(BIN)/python -m pytest tests/torture --long -n $(CORES) --dist worksteal --figures build/torture.json
 
 MINUTES ?= 30
