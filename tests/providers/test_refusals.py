@@ -103,3 +103,8 @@ def test_a_body_nested_too_deep_is_a_refusal_all_the_same(depth: int) -> None:
     deep = b"[" * depth + b"]" * depth
     for raw in (deep, b'{"error":{"message":' + deep + b"}}", b'{"error":' + deep + b"}"):
         assert read_refusal(500, {}, raw).message
+
+
+@pytest.mark.parametrize("said", ["", "\x11", " \n"])
+def test_a_message_without_words_is_the_status(said: str) -> None:
+    assert refusal({"error": {"message": said}}).message == "HTTP 429"

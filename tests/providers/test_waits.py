@@ -18,6 +18,7 @@ DATE = "Tue, 14 Jul 2026 08:00:00 GMT"
         ({"retry-after": "0"}, 0.0),
         ({"retry-after": "2s"}, 2.0),
         ({"retry-after-ms": "1500"}, 1.5),
+        ({"retry-after-ms": "1500\x1e"}, 1.5),
         ({"retry-after-ms": "80", "retry-after": "1"}, 0.08),
         ({"retry-after": "Tue, 14 Jul 2026 08:00:30 GMT", "date": DATE}, 30.0),
         ({"retry-after": "Tuesday, 14-Jul-26 08:00:30 GMT", "date": DATE}, 30.0),

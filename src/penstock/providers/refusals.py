@@ -35,7 +35,7 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
 def refusal_of(error: Mapping[str, Any], headers: Mapping[str, str], otherwise: str) -> Refusal:
     """An error object as a refusal; `otherwise` is its message where it has none."""
     said = error.get("message")
-    message = one_line(said if isinstance(said, str) and said else otherwise)
+    message = (one_line(said) if isinstance(said, str) else "") or one_line(otherwise)
     return Refusal(
         key(error.get("code")),
         key(error.get("type")) or key(error.get("status")),

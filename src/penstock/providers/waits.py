@@ -51,7 +51,8 @@ def wait_seconds(
 
 def from_milliseconds(text: str) -> float | None:
     """`1500` as 1.5."""
-    return bounded(float(text) / 1000) if NUMBER.match(text.strip()) else None
+    text = text.strip()  # float() strips less
+    return bounded(float(text) / 1000) if NUMBER.match(text) else None
 
 
 def from_retry_after(text: str, date: str) -> float | None:
