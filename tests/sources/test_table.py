@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -236,3 +237,23 @@ def test_text_that_is_no_utf_8_is_a_matter_of_its_row(tmp_path: Path, column: pa
     odd, fine = records_of(shard)
     assert odd.problem is not None
     assert fine.fields is not None
+
+
+class Short:
+    """Groups of which the second has less than it says."""
+
+    schema = pa.schema([("a", pa.int64())])
+    rows: ClassVar = [2, 2]
+
+    def batches(self, group: int, rows: int) -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch([pa.array(range(2 - group))], schema=self.schema)
+
+    def digest(self, group: int) -> bytes:
+        return b""
+
+
+def test_a_group_with_fewer_rows_than_the_file_says_is_refused() -> None:
+    shards = TableInput("in.parquet", Short()).shards(Cursor(), 10, 1000)
+    assert next(shards).rows == 2
+    with pytest.raises(InputError, match=r"in\.parquet: group 1 has other rows than the 2"):
+        next(shards)

@@ -54,12 +54,25 @@ class TableInput:
             if end <= cursor.offset:
                 continue
             digest = self._groups.digest(group)
-            pending = Pending(self._groups.batches(group, rows))
+            pending = Pending(self._batches(group, rows))
             pending.drop(cursor.offset - (end - size))
             while (batch := pending.take(rows, max_bytes)) is not None:
                 shard = self._shard(batch, cursor, digest)
                 yield shard
                 cursor = shard.next
+
+    def _batches(self, group: int, rows: int) -> Iterator[pa.RecordBatch]:
+        """A group's batches. Raises InputError where they aren't as many rows as the file says."""
+        missing = self._groups.rows[group]
+        for batch in self._groups.batches(group, rows):
+            missing -= batch.num_rows
+            yield batch
+        if missing:
+            raise InputError(
+                f"{self.name}: group {group} has other rows than the {self._groups.rows[group]:,} "
+                "that the file says",
+                "Make the file anew.",
+            )
 
     def _shard(self, batch: pa.RecordBatch, cursor: Cursor, digest: bytes) -> Shard:
         count = batch.num_rows
