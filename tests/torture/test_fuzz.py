@@ -20,13 +20,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from torture.conftest import Figures
 from torture.fuzz.mutations import mutated
-from torture.fuzz.target import NAMES, load, timed
+from torture.fuzz.target import NAMES, Target, load, timed
 
 ROOT: Final = Path(__file__).parents[2]
 
-SHORT_EXAMPLES: Final = 150
+SHORT_EXAMPLES: Final = 100
+SHORT_FLIPS: Final = 300  # of a target, over all its seeds
+LONG_FLIPS: Final = 20_000
 LONG_EXAMPLES: Final = 5_000  # where atheris isn't there
 LONG_SECONDS: Final = 25
+MASKS: Final = (0x01, 0x80, 0x20, 0x7F, 0xFF)
 MOST_GROWTH_BYTES: Final = 512 << 20  # of this process, by hostile input of some hundred bytes
 
 SETTINGS: Final[dict[str, Any]] = {
@@ -44,6 +47,23 @@ def test_the_seeds_are_read(name: str, tmp_path: Path) -> None:
         timed(load(name), data, tmp_path)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_seed_with_one_byte_changed_is_read_or_refused(
+    name: str, tmp_path: Path, figures: Figures, long: bool
+) -> None:
+    """Checksums and offsets are met by single bytes: whatever does more is refused for its form."""
+    target, done = load(name), 0
+    size = sum(map(len, target.seeds()))
+    step = size // (LONG_FLIPS if long else SHORT_FLIPS) + 1
+    for seed in target.seeds():
+        for at in range(done % step, len(seed), step):
+            done += 1
+            data = bytearray(seed)
+            data[at] ^= MASKS[done % len(MASKS)]
+            play(name, target, bytes(data), tmp_path)
+    figures(fuzz_examples=done)
+
+
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_done_to_a_seed_is_read_or_refused(
@@ -57,23 +77,28 @@ def test_whatever_is_done_to_a_seed_is_read_or_refused(
         figures(fuzz_examples=changed(name, tmp_path, SHORT_EXAMPLES))
 
 
+def play(name: str, target: Target, data: bytes, folder: Path) -> None:
+    """Gives a target an input; one that fails is kept."""
+    try:
+        timed(target, data, folder)
+    except Exception:
+        keep(name, data)
+        raise
+
+
 def changed(name: str, folder: Path, examples: int) -> int:
     """Plays so many examples of a target; returns how many it were."""
     target, done = load(name), 0
 
     @settings(max_examples=examples, **SETTINGS)
     @given(mutated(target.seeds()))
-    def play(data: bytes) -> None:
+    def play_one(data: bytes) -> None:
         nonlocal done
         done += 1
-        try:
-            timed(target, data, folder)
-        except Exception:
-            keep(name, data)
-            raise
+        play(name, target, data, folder)
 
     before = peak_bytes()
-    play()
+    play_one()
     assert peak_bytes() - before < MOST_GROWTH_BYTES
     return done
 

@@ -11,7 +11,7 @@ from typing import Final
 from penstock.errors import LedgerError
 from penstock.sources.spool_file import SpoolFile
 
-BLOCKS: Final = (b'{"a": 1}\n' * 50, b"", b'{"b": 2}\n', b'{"c"', b"")
+BLOCKS: Final = (b'{"a": 1}\n' * 50, b"", b'{"b": 2}\n', bytes(range(256)), b"")
 
 
 @cache
@@ -25,7 +25,7 @@ def written() -> bytes:
 
 
 def seeds() -> Sequence[bytes]:
-    return [written(), b""]
+    return [written()]
 
 
 def once(data: bytes, folder: Path) -> None:
