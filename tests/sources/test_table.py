@@ -11,10 +11,12 @@ import pytest
 
 from penstock.errors import InputError
 from penstock.sources.arrow import ArrowGroups
+from penstock.sources.columns import batch_of
 from penstock.sources.parquet import ParquetGroups
 from penstock.sources.record import records_of
+from penstock.sources.schema import schema_of_table
 from penstock.sources.shard import COLUMNS, Cursor, Shard
-from penstock.sources.table import Pending, TableInput, batch_of_stream
+from penstock.sources.table import Pending, TableInput, batch_of_stream, plain_type
 
 ROWS = 1000
 
@@ -237,6 +239,9 @@ def test_text_that_is_no_utf_8_is_a_matter_of_its_row(tmp_path: Path, column: pa
     odd, fine = records_of(shard)
     assert odd.problem is not None
     assert fine.fields is not None
+    if not pa.types.is_nested(column.type):
+        schema = schema_of_table(pa.schema([("a", plain_type(column.type))]))
+        assert batch_of(shard, schema, ["a"])["a"].to_pylist() == [None, "fine"]
 
 
 class Short:

@@ -24,7 +24,7 @@ class ArrowGroups:
             self._map = pa.memory_map(str(path))
             self._file = pa.ipc.open_file(self._map)
             self.rows = self._count_rows()
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(
                 f"{name}: not an Arrow IPC file: {error}",
                 "Write it with pyarrow.ipc.new_file (Feather version 2 is the same).",
@@ -62,7 +62,7 @@ class ArrowGroups:
     def _batch(self, group: int) -> pa.RecordBatch:
         try:
             return self._file.get_batch(group)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise self._unreadable(group, error) from None
 
     def _unreadable(self, group: int, error: Exception) -> InputError:

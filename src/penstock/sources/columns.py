@@ -112,7 +112,9 @@ def _of_table(column: Column, table: pa.RecordBatch, first_row: int) -> pa.Array
         return pa.nulls(table.num_rows, column.arrow_type)
     if column.arrow:
         try:
-            return table.column(column.name).cast(column.arrow_type)
+            cast = table.column(column.name).cast(column.arrow_type)
+            cast.validate(full=True)  # or text that isn't UTF-8 would fail in a writer
+            return cast
         except _REFUSALS:
             pass  # the values, one by one, say which row it is
     rows = [row if type(row) is dict else {} for row in rows_of(table.select([column.name]))]

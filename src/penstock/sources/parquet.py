@@ -24,7 +24,7 @@ class ParquetGroups:
         try:
             # Unbuffered, pyarrow would hold the whole of each column of a row group.
             self._file = pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(f"{name}: not a Parquet file: {error}", "Make it anew.") from None
         metadata = self._file.metadata
         self.rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
@@ -36,7 +36,7 @@ class ParquetGroups:
             for batch in self._file.iter_batches(rows, row_groups=[group], use_threads=False):
                 check_sound(batch)
                 yield plain_batch(batch, self.schema)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(
                 f"{self._name}: row group {group} can't be read: {error}", "Make the file anew."
             ) from None

@@ -53,8 +53,11 @@ class TableInput:
         for group, (end, size) in enumerate(zip(ends, self._groups.rows, strict=True)):
             if end <= cursor.offset:
                 continue
-            digest = self._groups.digest(group)
             pending = Pending(self._batches(group, rows))
+            # First of all, for reading says what is wrong with a group's metadata; to ask for it,
+            # as the digest does, ends the process where pyarrow can't make sense of it.
+            pending.fill(1)
+            digest = self._groups.digest(group)
             pending.drop(cursor.offset - (end - size))
             while (batch := pending.take(rows, max_bytes)) is not None:
                 shard = self._shard(batch, cursor, digest)
@@ -102,7 +105,8 @@ class Pending:
         self._held: list[pa.RecordBatch] = []
         self._rows = 0
 
-    def _fill(self, rows: int) -> None:
+    def fill(self, rows: int) -> None:
+        """Reads until `rows` rows are held, or all."""
         while self._rows < rows and (batch := next(self._batches, None)) is not None:
             if batch.num_rows:
                 self._held.append(batch)
@@ -115,7 +119,7 @@ class Pending:
 
     def take(self, rows: int, max_bytes: int) -> pa.RecordBatch | None:
         """The next `rows` rows, or half of them and so on till they fit; None at the end."""
-        self._fill(rows)
+        self.fill(rows)
         if not self._held:
             return None
         together = self._held[0] if len(self._held) == 1 else pa.concat_batches(self._held)
@@ -127,7 +131,7 @@ class Pending:
 
     def _slice(self, rows: int) -> pa.RecordBatch | None:
         """At most `rows` rows of the first batch that is held."""
-        self._fill(1)
+        self.fill(1)
         if not self._held:
             return None
         first = self._held[0]
