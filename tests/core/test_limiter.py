@@ -504,3 +504,9 @@ class TestBounds:
         limiter.pause(2**60)
         limiter.tune(0, 1, 2**57, 1, 0, 2**60)
         assert limiter.reserve(2**60, 2**60, 1, 0) >= 2**60
+
+
+def test_a_bucket_starts_empty(make: HandleMaker) -> None:
+    (limiter,) = make([Spec(REQUESTS, 10, 1000, 5, 0)], 1)
+    assert limiter.level(0, 0) == pytest.approx(0)
+    assert limiter.reserve(0, 0, 0, 0) < 0

@@ -138,3 +138,17 @@ def test_exactly_the_guilty_are_condemned_after_a_bounded_number_of_crashes(
     assert condemned == guilty
     assert done == set(range(first)) - guilty
     assert crashes <= bound
+
+
+def test_a_quarantine_is_over_when_nothing_waits_and_nothing_is_asked_for() -> None:
+    """A run that took it for over would end without those rows."""
+    quarantine = Quarantine()
+    quarantine.accuse(grant_of(0, 2), [(0, 2)])
+    assert quarantine, "a group waits"
+    quarantine.next()
+    assert quarantine, "the last group is being asked for"
+    quarantine.interrupted([(1, 2)])
+    assert quarantine, "the rest of it waits again"
+    quarantine.next()
+    quarantine.cleared()
+    assert not quarantine

@@ -83,3 +83,15 @@ def test_every_death_is_followed_by_one_start_in_bounded_time(
             respawn.died(seat, True, now)
     assert respawn.due(now + LONGEST_DELAY_NS) == sorted(dead)
     assert respawn.due(now + 2 * LONGEST_DELAY_NS) == []
+
+
+def test_a_short_life_goes_on_with_the_backoff_however_late_in_the_run() -> None:
+    respawn, now = Respawn(1), 10 * LONG_LIFE_NS
+    for _ in range(4):
+        respawn.ready(0, now)
+        respawn.died(0, True, now + LONG_LIFE_NS)
+        assert respawn.due(now + LONG_LIFE_NS + LONGEST_DELAY_NS) == [0]
+        now += 2 * LONG_LIFE_NS
+    respawn.ready(0, now)
+    respawn.died(0, True, now + 1)
+    assert delay_after(respawn, now + 1) == FIRST_DELAY_NS << 4

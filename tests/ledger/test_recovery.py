@@ -376,3 +376,10 @@ def test_what_a_killed_worker_told_is_there_and_nothing_is_torn_from_the_middle(
     assert ranges[0][0] == 0
     assert ranges[0][1] > told[-1]
     assert figures(recover(Disk(), run_dir, RUN)) == true_figures(run_dir)
+
+
+def test_what_an_interrupted_sealing_left_is_removed(run_dir: RunDirectory) -> None:
+    put(run_dir, [answer(0)])
+    (run_dir.segments / "0001-0009-0000.sealing").touch()
+    assert recover(Disk(), run_dir, RUN).torn == []
+    assert [path.name for path in run_dir.segments.iterdir()] == ["0001-0001-0000.arrow"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ledger.ledger_disk import RecordingDisk, failing
+from ledger.ledger_disk import RecordingDisk, Wrong, failing
 from ledger.ledger_rows import RUN, answer, dead
 from penstock.disk import Disk
 from penstock.errors import DiskFull, LedgerError
@@ -25,6 +25,19 @@ SECOND = "0001-0002-0001.arrow"
 
 def writer_in(path: Path, disk: Disk | None = None, roll_bytes: int = 1 << 30) -> SegmentWriter:
     return SegmentWriter(disk or Disk(), path, RUN, 1, 2, roll_bytes)
+
+
+class ClosingDisk(RecordingDisk):
+    """A disk that knows which segments were closed."""
+
+    def __init__(self, wrong: Wrong | None = None) -> None:
+        super().__init__(wrong)
+        self.closed: list[str] = []
+
+    def close(self, fd: int) -> None:
+        if (path := self._paths[fd]).suffix == ".arrow":
+            self.closed.append(path.name)
+        super().close(fd)
 
 
 def rows_of(told: list[Written]) -> list[int]:
@@ -261,3 +274,34 @@ def test_what_is_written_during_a_failing_fsync_is_lost_with_it(tmp_path: Path) 
     writer.write(batch(2), [])
     told = writer.close()
     assert ([one.segment for one in told], rows_of(told)) == ([SECOND], [2])
+
+
+def test_batches_are_numbered_by_their_place_in_the_file(tmp_path: Path) -> None:
+    writer = writer_in(tmp_path)
+    for row in range(3):
+        writer.write(batch(row), [])
+    told = writer.close()
+    assert [one.batch for one in told] == [0, 1, 2]
+    assert rows_in(tmp_path / FIRST) == [0, 1, 2]
+
+
+def test_a_segment_that_rolled_is_closed_once_it_is_told_and_synced_no_more(tmp_path: Path) -> None:
+    disk = ClosingDisk()
+    writer = writer_in(tmp_path, disk, roll_bytes=1)
+    writer.write(batch(0), [])
+    assert disk.closed == []
+    writer.sync()
+    assert disk.closed == [FIRST]
+    writer.write(batch(1), [])
+    writer.close()
+    assert disk.closed == [FIRST, SECOND]
+    assert disk.steps.count(f"fsync {FIRST}") == 1
+
+
+def test_an_abandoned_segment_is_closed(tmp_path: Path) -> None:
+    disk = ClosingDisk(failing("fsync", FIRST))
+    writer = writer_in(tmp_path, disk)
+    writer.write(batch(0), [])
+    with pytest.raises(LedgerError):
+        writer.sync()
+    assert FIRST in disk.closed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import random
 from pathlib import Path
@@ -14,7 +16,13 @@ from penstock.errors import LedgerError
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
 from penstock.ledger.segment_encoder import SegmentEncoder
-from penstock.ledger.segment_reader import STREAM_END, SegmentReader, read_batch
+from penstock.ledger.segment_reader import (
+    STREAM_END,
+    SegmentReader,
+    next_batch,
+    open_stream,
+    read_batch,
+)
 
 NAME = "0001-0001-0000.arrow"
 BATCHES = [[answer(0), dead(1)], [answer(5, output="é" * 30), answer(4)], [dead(9)]]
@@ -165,3 +173,28 @@ def test_only_segments_are_read(tmp_path: Path) -> None:
 
 def test_names_are_known_by_their_parts() -> None:
     assert SegmentName.parse(NAME) == (1, 1, 0)
+
+
+class BadSector(io.BytesIO):
+    """A file on a disk that fails at a byte."""
+
+    def __init__(self, content: bytes, bad: int) -> None:
+        super().__init__(content)
+        self._bad = bad
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or size < 0 or self.tell() + size > self._bad:
+            raise OSError(errno.EIO, "bad sector")
+        return super().read(size)
+
+
+def test_a_disk_that_fails_amid_a_batch_is_an_error_and_no_end(segment: Path) -> None:
+    """Taken for an end, what follows would be sealed away, and bought again."""
+    within_first = (found := next(iter(SegmentReader(segment, RUN)))).start_bytes + 100
+    assert within_first < found.end_bytes
+    reader = open_stream(pa.PythonFile(BadSector(segment.read_bytes(), bad=within_first), mode="r"))
+    assert reader is not None
+    with pytest.raises(OSError, match="bad sector"):
+        next_batch(reader)
+    with pytest.raises(OSError, match="bad sector"):
+        open_stream(pa.PythonFile(BadSector(segment.read_bytes(), bad=100), mode="r"))
