@@ -7,7 +7,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help demo test torture soak lint docs bench sanitize clean
+.PHONY: help demo test torture soak mutants lint docs bench sanitize clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,9 @@ torture: $(READY)  ## Kill it, fail its disk, play 10,000 schedules: the long fo
 MINUTES ?= 30
 soak: $(READY)  ## Run at full speed for 30 minutes, in which nothing may grow (MINUTES=n for another time)
 	PYTHONPATH=tests $(BIN)/python tests/torture/soak.py --minutes $(MINUTES) --figures build/soak.json
+
+mutants: $(READY)  ## Break one rule after the other, and see a test fail (ONLY="name ...")
+	cd tests && ../$(BIN)/python -m torture.mutate --jobs $(CORES) $(ONLY)
 
 lint: $(READY)  ## Check style and types
 	$(BIN)/ruff check .
