@@ -178,6 +178,11 @@ def test_what_an_answer_used_is_what_the_next_one_is_charged(clock: Clock) -> No
     clock.run(main)
 
 
+def escaped(text: str) -> bytes:
+    """Each character as JSON may write it."""
+    return "".join(f"\\u{ord(c):04x}" for c in text).encode()
+
+
 ECHOES = [
     response(401, {"error": {"message": f"Incorrect API key provided: {CANARY}."}}),
     response(401, f"<title>bad key {CANARY}</title>".encode()),
@@ -187,6 +192,7 @@ ECHOES = [
     response(400, {"error": {"message": CANARY * 40}}),
     response(400, {"error": {"message": CANARY, "code": CANARY, "type": CANARY}}),
     response(400, ('{"error": {"message": "key ' + CANARY.replace("/", "\\/") + '"}}').encode()),
+    response(401, b'{"error": {"message": "%s"}}' % escaped(CANARY)),
     response(500, b"", {"x-request-id": f"for-{CANARY}"}),
 ]
 
@@ -272,5 +278,21 @@ def test_a_cancelled_request_is_counted_no_more_and_its_charge_stays(
         assert scene.asker.waiting == scene.asker.in_flight == 0
         assert scene.limiter.settled == []
         assert not scene.asker.gate.locked()
+
+    clock.run(main)
+
+
+def test_who_is_cancelled_before_the_gate_does_not_widen_it(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: chat(), rpm=1)
+        asking = [loop.create_task(scene.asker.ask(ASK)) for _ in range(GATE + 9)]
+        await asyncio.sleep(1)
+        assert len(scene.transport.requests) == GATE
+        for task in asking[-5:]:
+            task.cancel()
+        await asyncio.sleep(1)
+        assert len(scene.transport.requests) == GATE
+        scene.pacer.stop()
+        await asyncio.gather(*asking, return_exceptions=True)
 
     clock.run(main)

@@ -299,3 +299,18 @@ def test_it_knows_what_the_head_waits_for(
         task.cancel()
 
     clock.run(main)
+
+
+def test_who_comes_later_and_needs_less_does_not_pass_the_head(clock: Clock) -> None:
+    sent: list[tuple[int, int]] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        pacer = Pacer(limiters(1, largest_tokens=1000, tpm=60_000)[0])
+        large = loop.create_task(take(pacer, clock, sent, 9000, 1000))
+        await asyncio.sleep(5)
+        assert not sent, "it waits"
+        await take(pacer, clock, sent, 20, 5)
+        await large
+
+    clock.run(main)
+    assert [cost for _, cost in sent] == [10_000, 25]

@@ -154,3 +154,13 @@ def test_a_voided_checkpoint_is_gone_with_the_one_before_it(tmp_path: Path) -> N
     write_checkpoint(Disk(), run_dir, made(2))
     void_checkpoint(Disk(), run_dir)
     assert read_checkpoint(run_dir, RUN) is None
+
+
+def test_a_checkpoint_is_voided_durably(tmp_path: Path) -> None:
+    disk = RecordingDisk()
+    void_checkpoint(disk, run_directory(tmp_path))
+    assert disk.steps == [
+        "unlink checkpoint.previous.arrow",
+        "unlink checkpoint.arrow",
+        "fsync out.run",
+    ]
