@@ -11,6 +11,7 @@ whole. The command fails if a mutant survives or is of another source than this.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -143,6 +144,8 @@ def main(arguments: list[str]) -> int:
     if not mutants:
         print(f"no mutant has {' or '.join(words)} in its name", file=sys.stderr)
         return 2
+    # A shell has what it starts in the background ignore it, and so would the runs under test.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print(f"{len(mutants)} mutants of {ROOT}: first their tests, unbroken", flush=True)
     if wrong := check_unbroken(mutants, options.jobs):
         print(f"{wrong}\nA test fails though nothing is broken, so that it proves nothing.")
