@@ -16,6 +16,7 @@ from engine.virtual_time import Clock, VirtualLoop
 from penstock.engine import crew as crew_module
 from penstock.engine.crew import HUNG_NS
 from penstock.engine.leases import Grant
+from penstock.engine.messages import Failed, Goodbye
 from penstock.engine.plan import Plan
 from penstock.engine.stopping import Stopped
 from penstock.engine.supervisor import Supervisor
@@ -24,6 +25,7 @@ from penstock.job import Job
 from penstock.ledger.rows import RowSet
 from penstock.observe import events
 from penstock.observe.observer import Observer
+from penstock.observe.slab_layout import C, started_rows
 from penstock.observe.state import Endpoint, RunState
 from penstock.sources.shard import Shard
 
@@ -184,6 +186,25 @@ def test_a_killed_worker_is_replaced_and_what_it_left_is_asked_again(play: Play)
     play(main)
 
 
+def test_a_dead_workers_counts_are_kept_and_its_seat_is_filled_empty(play: Play) -> None:
+    """A row that the dead one had started would be blamed for what the next one does."""
+
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: len(scene.books.done) > 20)
+        dead = world.workers[0]
+        dead.slab.add(C.THROTTLES, 5)
+        dead.die(-signal.SIGKILL)
+        assert started_rows(dead.slab)
+        await world.until(lambda: len(world.workers) == 3)
+        assert not any(world.workers[2].slab.counters())
+        assert scene.observer.tally.totals()[C.THROTTLES] == 5
+        await running
+
+    play(main)
+
+
 def test_what_a_dead_worker_had_written_and_not_told_is_not_asked_again(play: Play) -> None:
     async def main(world: World) -> None:
         scene = Scene(world, 200)
@@ -191,6 +212,23 @@ def test_what_a_dead_worker_had_written_and_not_told_is_not_asked_again(play: Pl
         await world.until(lambda: len(world.durable) > len(scene.books.done) + 5)
         for worker in world.alive:
             worker.die(-signal.SIGKILL)
+        assert (await running).complete
+        assert world.duplicates == 0
+
+    play(main)
+
+
+def test_a_worker_that_failed_and_said_goodbye_may_have_written_what_it_did_not_tell(
+    play: Play,
+) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: len(world.durable) > len(scene.books.done) + 5)
+        for worker in world.alive:
+            worker.tell(Failed("boom", "Traceback\n  ...\nKeyError: boom", accuses=False))
+            worker.tell(Goodbye())
+            worker.die(70)
         assert (await running).complete
         assert world.duplicates == 0
 

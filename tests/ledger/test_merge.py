@@ -159,3 +159,11 @@ def test_a_sweep_finds_every_batch_that_reaches_into_a_range() -> None:
         [],
         [(60, 61)],
     ]
+
+
+def test_a_batch_that_ends_just_beyond_a_range_gives_it_no_row_more(tmp_path: Path) -> None:
+    run_dir = run_directory(tmp_path)
+    put(run_dir, [answer(row) for row in range(5)])
+    merge = Merge(Copies(run_dir, RUN))
+    assert merge.merge(0, 4).results["row"].to_pylist() == [0, 1, 2, 3]
+    assert merge.merge(4, 5).results["row"].to_pylist() == [4]
