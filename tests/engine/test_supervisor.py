@@ -20,7 +20,14 @@ from penstock.engine.messages import Failed, Goodbye
 from penstock.engine.plan import Plan
 from penstock.engine.stopping import Stopped
 from penstock.engine.supervisor import Supervisor
-from penstock.errors import EXIT_INTERNAL, EXIT_LIMIT, EXIT_PROVIDER, EXIT_USAGE, InputError
+from penstock.errors import (
+    EXIT_INTERNAL,
+    EXIT_LIMIT,
+    EXIT_PROVIDER,
+    EXIT_USAGE,
+    InputError,
+    LedgerError,
+)
 from penstock.job import Job
 from penstock.ledger.rows import RowSet
 from penstock.observe import events
@@ -47,6 +54,7 @@ class Scene:
         self.world = world
         self.books = FakeBooks(world, done)
         self.events: list[events.Event] = []
+        self.recorded: list[list[int]] = []
         plan = Plan(
             job=Job(**job),
             key=None,
@@ -66,7 +74,7 @@ class Scene:
             workers=workers,
             slots=slots,
             inherited=(),
-            record_workers=lambda pids: None,
+            record_workers=self.recorded.append,
             total=rows,
         )
         state = RunState(run_id="run", started_ns=0, started_at=0.0, endpoints={"api": Endpoint()})
@@ -214,6 +222,18 @@ def test_what_a_dead_worker_had_written_and_not_told_is_not_asked_again(play: Pl
             worker.die(-signal.SIGKILL)
         assert (await running).complete
         assert world.duplicates == 0
+
+    play(main)
+
+
+def test_who_works_is_recorded_at_each_start_for_the_next_supervisor(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: len(scene.books.done) > 20)
+        world.workers[0].die(-signal.SIGKILL)
+        await running
+        assert scene.recorded == [[1001], [1001, 1002], [1002, 1003]]
 
     play(main)
 
@@ -577,6 +597,35 @@ def test_a_bug_in_reading_ends_the_run_instead_of_leaving_it_waiting(play: Play)
         assert world.alive == []
 
     play(main)
+
+
+def test_a_disk_that_fails_while_a_dead_workers_segments_are_read_stops_the_run(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        scene.books.untold_error = LedgerError("can't fsync it")
+        running = asyncio.ensure_future(scene.run(60))
+        await world.until(lambda: len(world.durable) > 10)
+        world.workers[0].die(-signal.SIGKILL)
+        stopped = await running
+        assert (stopped.exit_code, stopped.message) == (EXIT_INTERNAL, "can't fsync it")
+
+    play(main)
+
+
+def test_a_checkpoint_that_can_not_be_written_stops_the_run(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+
+        async def checkpoint() -> None:
+            raise LedgerError("no space left")
+
+        monkeypatch.setattr(scene.books, "checkpoint", checkpoint)
+        stopped = await scene.run(60)
+        assert (stopped.exit_code, stopped.message) == (EXIT_INTERNAL, "no space left")
+
+    play(main, answer_seconds=5.0)
 
 
 def test_a_bug_in_a_burial_ends_the_run_instead_of_leaving_it_waiting(play: Play) -> None:
