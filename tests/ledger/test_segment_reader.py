@@ -13,7 +13,7 @@ import pytest
 
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
 from penstock.errors import LedgerError
-from penstock.ledger.mark import SegmentName, ShardMark
+from penstock.ledger.mark import SegmentName, ShardMark, stamp
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
 from penstock.ledger.segment_encoder import SegmentEncoder
 from penstock.ledger.segment_reader import (
@@ -122,6 +122,18 @@ def test_a_segment_of_another_schema_is_not_trusted(segment: Path) -> None:
     other = RESULT_SCHEMA.set(0, pa.field("row", pa.int32(), nullable=False))
     with pa.ipc.new_file(str(segment), other) as writer:
         writer.write_batch(EXPECTED[0].cast(other))
+    assert read(segment) == (0, True, True)
+
+
+def test_the_same_bits_of_another_type_are_not_trusted(segment: Path) -> None:
+    """The digest is of the values' bytes: what they mean is in the schema alone."""
+    found = next(iter(SegmentReader(segment, RUN)))
+    other = RESULT_SCHEMA.set(0, pa.field("row", pa.uint64(), nullable=False))
+    batch = found.batch.cast(other)
+    proof = stamp(batch, found.mark)
+    assert proof == stamp(found.batch, found.mark)
+    with pa.ipc.new_file(str(segment), other) as writer:
+        writer.write_batch(batch, custom_metadata=proof)
     assert read(segment) == (0, True, True)
 
 
