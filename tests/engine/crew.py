@@ -343,6 +343,9 @@ class FakeBooks:
         self.examples: dict[str, Any] = {}
         self.ends: list[Cursor] = []
         self.checkpoints = 0
+        self.checkpoint_seconds = 0.01
+        self.rows_at_checkpoint = 0
+        self._checkpointing = False
         self.untold_error: Exception | None = None
         self._seen: set[tuple[str, int]] = set()
 
@@ -377,5 +380,9 @@ class FakeBooks:
         return found.disk
 
     async def checkpoint(self) -> None:
+        assert not self._checkpointing, "two checkpoints are written at once, to one name"
+        self._checkpointing = True
         self.checkpoints += 1
-        await asyncio.sleep(0.01)
+        self.rows_at_checkpoint = len(self.done)
+        await asyncio.sleep(self.checkpoint_seconds)
+        self._checkpointing = False

@@ -16,7 +16,7 @@ from engine.virtual_time import Clock, VirtualLoop
 from penstock.engine import crew as crew_module
 from penstock.engine.crew import HUNG_NS
 from penstock.engine.leases import Grant
-from penstock.engine.messages import Failed, Goodbye
+from penstock.engine.messages import Failed, Fatal, Goodbye
 from penstock.engine.plan import Plan
 from penstock.engine.stopping import Stopped
 from penstock.engine.supervisor import Supervisor
@@ -169,8 +169,20 @@ def test_a_checkpoint_is_written_every_few_seconds_and_at_the_end(play: Play) ->
         await scene.run()
         lasted = (world.loop.now_ns - world.workers[0].started_ns) / 1e9
         assert lasted / 5 - 2 <= scene.books.checkpoints <= lasted / 5 + 2
+        assert scene.books.rows_at_checkpoint == 40
 
     play(main)
+
+
+def test_one_checkpoint_is_written_at_a_time_however_slow_the_disk(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world)
+        scene.books.checkpoint_seconds = 7.0
+        assert (await scene.run()).complete
+        assert scene.books.checkpoints > 3
+        assert scene.books.rows_at_checkpoint == 40
+
+    play(main, answer_seconds=8.0)
 
 
 # --- workers that die ----------------------------------------------------------------------------
@@ -595,6 +607,33 @@ def test_a_bug_in_reading_ends_the_run_instead_of_leaving_it_waiting(play: Play)
         with pytest.raises(ZeroDivisionError):
             await scene.run(60)
         assert world.alive == []
+
+    play(main)
+
+
+def test_a_disk_that_fails_under_a_worker_stops_the_run_at_once(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 200, grace="60s")
+        running = asyncio.ensure_future(scene.run(60))
+        await world.until(lambda: len(world.durable) > 10)
+        world.workers[0].tell(Failed("can't fsync it", "Traceback", accuses=False, disk=True))
+        world.workers[0].die(70)
+        stopped = await running
+        assert (stopped.exit_code, stopped.message) == (EXIT_INTERNAL, "can't fsync it")
+        assert world.workers[1].graces == [0.0]
+
+    play(main)
+
+
+def test_the_first_reason_to_stop_counts(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: len(world.durable) > 10)
+        scene.supervisor.interrupt(signal.SIGTERM)
+        world.workers[0].tell(Fatal("auth", "bad key", 401))
+        assert (await running).exit_code == 128 + signal.SIGTERM
+        assert len(scene.told(events.Draining)) == 1
 
     play(main)
 
