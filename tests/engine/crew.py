@@ -361,7 +361,8 @@ class FakeBooks:
         return [gap for start, end in ranges for gap in self.done.missing(start, end)]
 
     def has_read(self, ends: Iterable[Cursor]) -> None:
-        self.ends += ends
+        self.ends += (fresh := list(ends))
+        assert self.ends == sorted(set(self.ends), key=lambda end: end.row), f"told twice: {fresh}"
 
     def absorb(self, written: Iterable[Written]) -> None:
         for one in written:

@@ -41,8 +41,8 @@ class Seen:
         self.lost = asyncio.Event()
         self.changed = asyncio.Event()
 
-    async def spawn(self, region: int) -> None:
-        await self.worker.spawn(region, (), self._received, lambda _: self.lost.set())
+    async def spawn(self, region: int, inherited: tuple[int, ...] = ()) -> None:
+        await self.worker.spawn(region, inherited, self._received, lambda _: self.lost.set())
 
     def _received(self, worker: WorkerProcess, message: FromWorker) -> None:
         assert worker is self.worker
@@ -55,14 +55,18 @@ class Seen:
             await self.changed.wait()
 
 
-Play = Callable[[str, Callable[[Seen], Coroutine[Any, Any, None]]], None]
+Play = Callable[..., None]
 
 
 @pytest.fixture
 def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Spawn a process that runs `body`, and look at it with `main`."""
 
-    def run(body: str, main: Callable[[Seen], Coroutine[Any, Any, None]]) -> None:
+    def run(
+        body: str,
+        main: Callable[[Seen], Coroutine[Any, Any, None]],
+        inherited: tuple[int, ...] = (),
+    ) -> None:
         import msgspec
 
         program = tmp_path / "program"
@@ -75,7 +79,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
             region = os.open(os.devnull, os.O_RDONLY)
             seen = Seen()
             try:
-                await seen.spawn(region)
+                await seen.spawn(region, inherited)
                 async with asyncio.timeout(20):
                     await main(seen)
             finally:
@@ -98,6 +102,22 @@ def test_messages_of_a_worker_arrive_and_its_end_is_noticed_after_them(play: Pla
         assert seen.worker.end() == 0
 
     play(body, main)
+
+
+def test_it_inherits_the_lock_which_so_outlives_its_supervisor(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(seen: Seen) -> None:
+        await seen.lost.wait()
+        assert seen.came == [Want((tmp_path / "lock").stat().st_ino)]
+
+    lock = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    monkeypatch.setenv("LOCK", str(lock))
+    try:
+        body = "send(type='Want', rows=os.fstat(int(os.environ['LOCK'])).st_ino)"
+        play(body, main, inherited=(lock,))
+    finally:
+        os.close(lock)
 
 
 def test_it_is_told_its_parent_and_whether_to_follow_it(play: Play) -> None:
