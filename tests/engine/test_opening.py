@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ from penstock.errors import (
 from penstock.job import Job
 from penstock.ledger import lock
 from penstock.ledger.generation import begin_redo
+from penstock.ledger.mark import ShardMark
 from penstock.ledger.rows import RowSet
-from penstock.ledger.run_directory import RunDirectory
+from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.ledger.schema import batch_of
 from penstock.ledger.segment import SegmentWriter
 from penstock.record import Result
@@ -72,12 +74,14 @@ class Place:
             pass
         return caught.value
 
-    def put(self, opened: OpenRun, results: list[Result], worker: int = 1) -> None:
+    def put(
+        self, opened: OpenRun, results: list[Result], worker: int = 1, shards: Any = ()
+    ) -> None:
         """What a worker of this epoch would have written."""
         plan = opened.plan
         segments = opened.run_directory.segments
         writer = SegmentWriter(opened.disk, segments, plan.run_id, plan.epoch, worker)
-        writer.write(batch_of(results), [])
+        writer.write(batch_of(results), shards)
         writer.close()
 
 
@@ -296,6 +300,20 @@ def test_the_same_job_resumes_with_what_is_done_left_out(place: Place) -> None:
         )
 
 
+def test_the_shards_that_were_read_are_known_again_by_their_checksums(place: Place) -> None:
+    known = ShardMark(0, 32, -7)
+    with open_run(place.job(), {}) as opened:
+        place.put(opened, [answer(0)], shards=[known])
+    with open_run(place.job(), {}) as opened:
+        assert opened.plan.known_shards == {0: known}
+
+
+def test_workers_are_given_the_lock_to_hold(place: Place) -> None:
+    with open_run(place.job(), {}) as opened:
+        (inherited,) = opened.plan.inherited
+        assert os.path.samestat(os.fstat(inherited), opened.run_directory.lock_path.stat())
+
+
 FREE: dict[str, Any] = {
     "rpm": 5,
     "tpm": 10**6,
@@ -358,6 +376,8 @@ def test_an_input_that_grew_is_accepted_and_one_that_changed_is_refused(place: P
     (place.path / "in.jsonl").write_text(lines + '{"id": "new", "text": "more"}\n')
     with open_run(place.job(), {}) as opened:
         assert sum(shard.rows for shard in opened.plan.shards) == 101
+        (frozen,) = opened.run_directory.manifest().inputs
+        assert frozen.size == (place.path / "in.jsonl").stat().st_size
     (place.path / "in.jsonl").write_text(lines.replace("text 0", "TEXT 0"))
     error = place.refusal(place.job())
     assert isinstance(error, InputError)
@@ -401,3 +421,19 @@ def test_a_token_limit_below_one_record_is_said_and_a_request_limit_is_none(tmp_
     buckets = limits.buckets_of(Job(rpm=1, tpm=10, output_tpm=500), 300)
     (said,) = opening.tight_limits(buckets, 300)
     assert said.startswith("--tpm 10 is less than the 300 tokens")
+
+
+def test_a_run_is_moved_aside_with_its_lock_held(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between letting go and moving, another supervisor could begin to work in it."""
+
+    def moved(disk: Disk, path: Path) -> Path:
+        assert lock.try_lock(RunDirectory(path)) is None
+        return move_aside(disk, path)
+
+    monkeypatch.setattr("penstock.engine.opening.move_aside", moved)
+    with open_run(place.job(), {}):
+        pass
+    with open_run(place.job(fresh=True), {}) as opened:
+        assert opened.plan.epoch == 1
