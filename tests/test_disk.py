@@ -84,3 +84,21 @@ def test_where_a_full_fsync_is_not_supported_an_ordinary_one_is_made(
     disk.close(fd)
     with pytest.raises(LedgerError, match="can't fsync a file"):
         disk.fsync(fd)  # a failure is no lack of support
+
+
+def test_no_descriptor_is_left_open_whatever_fails(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    disk = Disk()
+    disk.write_file(path, b"1")
+    disk.replace_file(path, b"2")
+    disk.fsync_file(path)
+    disk.fsync_dir(tmp_path)
+    assert disk._paths == {}
+    for verb in ("write", "fsync"):
+        bad = RecordingDisk(failing(verb, "x"))
+        with pytest.raises(LedgerError):
+            bad.write_file(path, b"3")
+        assert bad._paths == {}
+    with pytest.raises(LedgerError):
+        bad.fsync_file(path)
+    assert bad._paths == {}

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -306,6 +307,10 @@ def test_the_plan_reads_all_without_a_checkpoint_and_only_the_rest_with_one(
     assert plan(None, sizes, RowSet()) == (None, {FIRST: start, other: start}, "")
     assert plan(known, sizes, RowSet()) == (known, {FIRST: length, other: start}, "")
     assert plan(known, sizes, RowSet([(0, 1)])).checkpoint is None
+    assert known is not None
+    twice = msgspec.structs.replace(known, duplicates=1)
+    assert plan(twice, sizes, RowSet()).checkpoint is None
+    assert "bought twice" in plan(twice, sizes, RowSet()).voided
 
 
 def test_rows_bought_twice_after_the_checkpoint_are_counted_by_the_decision(

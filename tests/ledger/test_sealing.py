@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ledger.ledger_disk import RecordingDisk, dying_at
+from ledger.ledger_disk import RecordingDisk, dying_at, failing
 from ledger.ledger_rows import RUN, answer, put, run_directory
 from penstock.disk import Disk
 from penstock.errors import LedgerError
@@ -91,3 +91,13 @@ def test_an_abandoned_segment_is_none_any_more_once_it_was_copied(segment: Path)
     seal(Disk(), segment, RUN)
     assert not is_abandoned(segment)
     assert rows_in(segment) == [0, 1]
+
+
+def test_sealing_leaves_no_descriptor_open(segment: Path) -> None:
+    disk = Disk()
+    seal(disk, segment, RUN)
+    assert disk._paths == {}
+    bad = RecordingDisk(failing("fsync", segment.with_suffix(".sealing").name))
+    with pytest.raises(LedgerError):
+        seal(bad, segment, RUN)
+    assert bad._paths == {}
