@@ -36,8 +36,11 @@ from penstock.engine.messages import (
 )
 from penstock.engine.region import Layout, Region, configure
 from penstock.engine.worker import CRASHED, Worker
+from penstock.errors import LedgerError
 from penstock.job import Job
 from penstock.ledger.recovery import survey
+from penstock.ledger.segment import SegmentWriter
+from penstock.ledger.written import Written
 from penstock.observe.slab_layout import C, started_rows
 from penstock.sources.shard import Shard
 from penstock.transport.transport import Request
@@ -428,5 +431,23 @@ def test_a_disk_that_fails_is_said_and_accuses_no_row(
         assert failure.disk
         assert not failure.accuses
         assert "segments" in failure.reason
+
+    play(main)
+
+
+def test_a_disk_that_fails_under_the_last_commit_is_said_too(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def close(writer: SegmentWriter) -> list[Written]:
+        raise LedgerError("can't fsync it")
+
+    monkeypatch.setattr(SegmentWriter, "close", close)
+
+    async def main(scene: Scene) -> None:
+        scene.channel.send(Cut())
+        assert await scene.ended() == CRASHED
+        (failure,) = scene.of(Failed)
+        assert (failure.reason, failure.disk, failure.accuses) == ("can't fsync it", True, False)
+        assert isinstance(scene.came[-1], Goodbye)
 
     play(main)
