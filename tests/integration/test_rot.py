@@ -22,4 +22,4 @@ def test_what_rotted_is_missed_by_the_export_and_asked_again_by_the_next_run(
     ended = run.run(provider.base_url)
     assert ended.code == 0, ended.stderr
     run.check_answers()
-    assert 0 < provider.stats()["asked_again"] < 300
+    assert provider.stats()["asked_again"] > 0

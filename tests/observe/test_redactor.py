@@ -84,3 +84,9 @@ def test_a_word_too_short_to_be_a_secret_does_not_mask_the_text(word: str) -> No
 
 def test_of_two_secrets_one_inside_the_other_both_go() -> None:
     assert Redactor(["abcd", "abcdefgh"]).text("abcdefgh abcd") == "*** ***"
+
+
+def test_a_mask_makes_no_secret_of_what_stands_beside_it() -> None:
+    redactor = Redactor(["ab***"])
+    assert "ab***" not in redactor.text("abab***")
+    assert b"ab***" not in redactor.body(b"abab***")

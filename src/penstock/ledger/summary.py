@@ -22,7 +22,7 @@ def read_summary(run_dir: Path) -> Report | None:
     data = Disk().read_file(path)
     try:
         return None if data is None else Report.from_json(unpack(data))
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise LedgerError(
             f"{path} can't be read: {error}",
             "Remove it, and run the same command: a complete job asks nothing and writes it anew.",
