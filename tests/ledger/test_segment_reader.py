@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import random
 from pathlib import Path
@@ -12,17 +11,13 @@ import pyarrow as pa
 import pytest
 
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
+from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.mark import SegmentName, ShardMark, stamp
 from penstock.ledger.schema import RESULT_SCHEMA, batch_of
 from penstock.ledger.segment_encoder import SegmentEncoder
-from penstock.ledger.segment_reader import (
-    STREAM_END,
-    SegmentReader,
-    next_batch,
-    open_stream,
-    read_batch,
-)
+from penstock.ledger.segment_reader import STREAM_END, SegmentReader, read_batch
+from penstock.system import System
 
 NAME = "0001-0001-0000.arrow"
 BATCHES = [[answer(0), dead(1)], [answer(5, output="é" * 30), answer(4)], [dead(9)]]
@@ -187,26 +182,25 @@ def test_names_are_known_by_their_parts() -> None:
     assert SegmentName.parse(NAME) == (1, 1, 0)
 
 
-class BadSector(io.BytesIO):
-    """A file on a disk that fails at a byte."""
+class BadSector(System):
+    """A disk that fails from a byte of each file on."""
 
-    def __init__(self, content: bytes, bad: int) -> None:
-        super().__init__(content)
+    def __init__(self, bad: int) -> None:
         self._bad = bad
 
-    def read(self, size: int | None = -1) -> bytes:
-        if size is None or size < 0 or self.tell() + size > self._bad:
+    def read(self, fd: int, size: int, position: int) -> bytes:
+        if position + size > self._bad:
             raise OSError(errno.EIO, "bad sector")
-        return super().read(size)
+        return super().read(fd, size, position)
 
 
-def test_a_disk_that_fails_amid_a_batch_is_an_error_and_no_end(segment: Path) -> None:
+@pytest.mark.parametrize("is_within_first", [True, False])
+def test_a_disk_that_fails_amid_a_batch_is_an_error_and_no_end(
+    segment: Path, monkeypatch: pytest.MonkeyPatch, is_within_first: bool
+) -> None:
     """Taken for an end, what follows would be sealed away, and bought again."""
     within_first = (found := next(iter(SegmentReader(segment, RUN)))).start_bytes + 100
     assert within_first < found.end_bytes
-    reader = open_stream(pa.PythonFile(BadSector(segment.read_bytes(), bad=within_first), mode="r"))
-    assert reader is not None
-    with pytest.raises(OSError, match="bad sector"):
-        next_batch(reader)
-    with pytest.raises(OSError, match="bad sector"):
-        open_stream(pa.PythonFile(BadSector(segment.read_bytes(), bad=100), mode="r"))
+    monkeypatch.setattr(Disk, "system", BadSector(within_first if is_within_first else 100))
+    with pytest.raises(LedgerError, match=r"can't read .*: bad sector"):
+        list(SegmentReader(segment, RUN))

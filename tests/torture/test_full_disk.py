@@ -48,7 +48,8 @@ def check_said(ended: Ended, words: str = "no space left") -> None:
 def test_full_in_mid_run(
     small_disk: Path, tmp_path: Path, simulate: Simulate, figures: Figures
 ) -> None:
-    run, provider = Place(tmp_path, large_rows()), simulate(ttft_seconds=0.01)
+    # So slow that some rows are committed before the disk is full.
+    run, provider = Place(tmp_path, large_rows()), simulate(ttft_seconds=0.2)
     run.run_dir = small_disk / "run"
     options = {"run_dir": run.run_dir, "max_concurrency": 16}
     ended = run.run(provider.base_url, **options)

@@ -7,12 +7,13 @@ behind.
 
 from __future__ import annotations
 
+import errno
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -24,7 +25,7 @@ from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
 from penstock.engine.plan import Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
-from penstock.errors import DiskFull, JobError, LedgerError, RunDirectoryError, TemplateError
+from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
@@ -47,6 +48,16 @@ from penstock.version import VERSION
 SAMPLE_RECORDS = 50
 STDIN = "-"
 ELSEWHERE = "Mend that, or name another place by --run-dir."
+# Why there can be no directory at a path, whatever the state of the disk.
+NO_PLACE: Final = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
 OBJECTS = "<python>"  # the input of a job whose records come from the caller's own objects
 
 
@@ -147,10 +158,9 @@ def make_ready(directory: RunDirectory, disk: Disk) -> None:
     """Make a run's directories. Raises RunDirectoryError where there can be none."""
     try:
         directory.prepare(disk)
-    except DiskFull:
-        raise
     except LedgerError as error:
-        if directory.exists():
+        reason = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
+        if directory.exists() or reason not in NO_PLACE:
             raise
         raise RunDirectoryError(error.what, ELSEWHERE) from error
 
