@@ -18,11 +18,11 @@ from penstock.engine.retry import (
     LONGEST_DELAY_SECONDS,
     STOP,
     Decision,
+    Pauses,
     RetryBudget,
     RetryHeap,
     backoff,
     decide,
-    pause_seconds,
 )
 
 SECOND = 1_000_000_000
@@ -110,12 +110,22 @@ def test_what_the_provider_asks_to_wait_is_a_floor_with_a_tenth_of_jitter(
 
 
 def test_one_throttle_alone_pauses_nothing_and_later_ones_pause_ever_longer() -> None:
-    assert pause_seconds(1, None) == pause_seconds(1, 30.0) == 0
-    assert pause_seconds(2, 30.0) == 30.0
-    pauses = [pause_seconds(n, None) for n in range(2, 40)]
-    assert pauses[:3] == [0.1, 0.2, 0.4]
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_DELAY_SECONDS
+    pauses = Pauses()
+    assert pauses.next_seconds(1, None, 0, 10) == pauses.next_seconds(1, 30.0, 0, 10) == 0
+    assert pauses.next_seconds(2, 30.0, 0, 10) == 30.0
+    lengths = [pauses.next_seconds(n, None, n * SECOND, n * SECOND) for n in range(2, 40)]
+    assert lengths[:3] == [0.1, 0.2, 0.4]
+    assert lengths == sorted(lengths)
+    assert lengths[-1] == LONGEST_DELAY_SECONDS
+    assert pauses.next_seconds(1, None, 0, 50 * SECOND) == 0  # something was answered between
+    assert pauses.next_seconds(2, None, 51 * SECOND, 51 * SECOND) == 0.1
+
+
+def test_many_throttles_of_what_was_sent_together_are_one_pause() -> None:
+    """A hundred in flight once made it a minute, by doubling a hundred times."""
+    pauses = Pauses()
+    together = [pauses.next_seconds(n, None, 5, 10 + n) for n in range(1, 101)]
+    assert together == [0, 0.1] + [0] * 98
 
 
 @given(

@@ -100,6 +100,43 @@ def test_at_a_low_rate_too_an_outage_costs_no_row(
     clock.run(main)
 
 
+@pytest.mark.parametrize("kind", ["closed", "500", "502 page"])
+def test_the_last_records_of_a_run_live_through_half_a_minute_with_nobody_else_to_ask(
+    clock: Clock, kind: str
+) -> None:
+    """Five attempts are over in eight seconds, and too few are left to find the endpoint down."""
+
+    async def main(loop: VirtualLoop) -> None:
+        came = OUTAGES[kind]
+        station = Station(
+            loop,
+            lambda now, text: came if now < 30 else good(text),
+            slots=4,
+            max_attempts=5,
+            most_rows=2,
+        )
+        await asyncio.sleep(100)
+        assert station.ended.failed == {}
+        assert sorted(station.ended.times) == [0, 1]
+        station.close()
+
+    clock.run(main)
+
+
+def test_the_last_record_of_a_run_ends_soon_if_no_server_can_answer_it(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        station = Station(
+            loop, lambda now, text: (0.02, error(500)), slots=4, max_attempts=3, most_rows=1
+        )
+        await asyncio.sleep(130)
+        assert station.ended.failed == {0: "server_error"}
+        assert station.ended.times[0] > 60
+        assert station.downs == []
+        station.close()
+
+    clock.run(main)
+
+
 def test_at_a_low_rate_a_record_that_no_server_can_answer_ends_all_the_same(clock: Clock) -> None:
     poisoned = {f"text {row}" for row in (0, 1, 2, 7, 20)}
 

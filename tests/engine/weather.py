@@ -106,6 +106,7 @@ class Station:
         slots: int,
         max_attempts: int,
         beat_seconds: float = 0.05,
+        most_rows: int = 1_000_000,
         **limits: Any,
     ) -> None:
         self.sky = Sky(loop, weather)
@@ -137,6 +138,7 @@ class Station:
         )
         self._slots = slots
         self._beat_seconds = beat_seconds
+        self._most_rows = most_rows
         self._tasks = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]
         self._tasks.append(loop.create_task(self._beat()))
 
@@ -150,8 +152,8 @@ class Station:
     def _feed(self) -> None:
         """Ask for rows as a worker does: by what it has not taken up yet."""
         missing = 2 * self._slots - self.work.taken_up
-        rows = range(self.rows, self.rows + missing)
-        self.rows += max(0, missing)
+        rows = range(self.rows, min(self._most_rows, self.rows + max(0, missing)))
+        self.rows = max(self.rows, rows.stop)
         self.work.add([record(row) for row in rows], MARK)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from penstock._core import Verdict
 
 FIRST_DELAY_SECONDS = 1.0
 LONGEST_DELAY_SECONDS = 60.0
-THROTTLE_FIRST_SECONDS = 0.1  # a pause where the provider names none; doubles with each in a row
+THROTTLE_FIRST_SECONDS = 0.1  # a pause where the provider names none; doubles with each
 FAILURES_UNTIL_DOWN = 10  # transport or 5xx failures in a row, over all workers
 PROBE_INTERVAL_NS = 1_000_000_000
 # Of a worker's slots. Where a server accepts and says nothing, probes that wait for the timeout
@@ -23,6 +23,8 @@ HEAP_PER_SLOT = 4
 UNREACHED = frozenset(
     {"connect", "connect_timeout", "dns"}
 )  # the record was never seen: no attempt
+# A record with none beside it that could tell an outage from its own fault is given this long.
+ALONE_NS = 60_000_000_000
 GIVE_UP_NS = 600_000_000_000  # an endpoint that is down for so long, at the end of a run: see Work
 SECOND_NS = 1_000_000_000
 
@@ -86,19 +88,34 @@ def backoff(tries: int, wait_seconds: float | None, chance: float) -> float:
     return wait_seconds + chance * min(spread, max(0.1, wait_seconds * 0.1))
 
 
-def pause_seconds(throttles_in_a_row: int, wait_seconds: float | None) -> float:
-    """How long a throttled answer pauses the whole endpoint.
+class Pauses:
+    """How long throttled answers pause the whole endpoint.
 
     One throttle among successes holds back its own record alone: providers and proxies throttle
     single requests while others pass. Two with no success between them mean that the endpoint is
-    full.
+    full. Where the provider names no wait, each pause is twice the last one; answers to what was
+    sent before that one began say nothing new, however many there are.
     """
-    if throttles_in_a_row < 2:
-        return 0.0
-    if wait_seconds is not None:
-        return wait_seconds
-    doubled = THROTTLE_FIRST_SECONDS * 2.0 ** min(throttles_in_a_row - 2, 16)
-    return min(LONGEST_DELAY_SECONDS, doubled)
+
+    def __init__(self) -> None:
+        self._in_a_row = 0
+        self._began_ns = 0
+
+    def next_seconds(
+        self, throttles_in_a_row: int, wait_seconds: float | None, sent_ns: int, now_ns: int
+    ) -> float:
+        """The pause that follows a throttled answer to what was sent at `sent_ns`; 0 for none."""
+        if throttles_in_a_row < 2:
+            self._in_a_row = 0
+            return 0.0
+        if wait_seconds is not None:
+            return wait_seconds
+        if sent_ns < self._began_ns:
+            return 0.0
+        self._began_ns = now_ns
+        self._in_a_row += 1
+        doubled = THROTTLE_FIRST_SECONDS * 2.0 ** min(self._in_a_row - 1, 16)
+        return min(LONGEST_DELAY_SECONDS, doubled)
 
 
 class RetryBudget:

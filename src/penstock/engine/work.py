@@ -69,6 +69,7 @@ class Work:
         self._queue: deque[Pending] = deque()
         self._heap: retry.RetryHeap[Pending] = retry.RetryHeap()
         self._budget = retry.RetryBudget(monotonic_ns(), budget_share)
+        self._pauses = retry.Pauses()
         self._budget_ns = 0  # when the retry budget has something again
         self._idle: deque[asyncio.Future[Pending | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -288,7 +289,7 @@ class Work:
             else:
                 self._on_fatal(attempt)
             return
-        if unproven:
+        if unproven and self._has_untried():
             wait = max(wait or 0.0, retry.LONGEST_DELAY_SECONDS)  # let others be asked before it
             decision = msgspec.structs.replace(decision, delay_seconds=wait)
         self._again(pending, attempt, decision, throttles_in_a_row, wait)
@@ -309,7 +310,8 @@ class Work:
         now_ns = monotonic_ns()
         if attempt.verdict.kind == "throttled":
             self._slab.add(C.THROTTLES, 1)
-            pause = retry.pause_seconds(throttles_in_a_row, wait_seconds)
+            sent_ns = now_ns - took_ns(attempt)
+            pause = self._pauses.next_seconds(throttles_in_a_row, wait_seconds, sent_ns, now_ns)
             if pause:
                 self._limiter.pause(now_ns + int(pause * SECOND_NS))
         else:
@@ -323,23 +325,24 @@ class Work:
         """Tell all workers how the endpoint fares; returns the throttles in a row.
 
         A record's first failure is held against the endpoint, later ones against the record, unless
-        the server was not reached at all, nothing was answered since (see `_is_unproven`), or this
-        one leaves no room to try other records: a few records that no server can answer must not
-        make a sound endpoint look down.
+        the server was not reached at all, nothing was answered since though others are there to be
+        asked (see `_is_unproven`), or this one leaves no room to try them: a few records that no
+        server can answer must not make a sound endpoint look down.
         """
         if attempt.verdict.kind == "throttled":
             return self._limiter.record_throttle()
         if failed(attempt):
             unreached = attempt.verdict.error_class in retry.UNREACHED
             is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self._slots
+            unproven = unproven and self._has_untried()
             blames_endpoint = not pending.failed_ns or unreached or unproven or is_full
             pending.failed_ns = pending.failed_ns or monotonic_ns()
             if blames_endpoint and self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
                 self._on_down(reason_of(attempt))
         else:
             self._limiter.record_success()
-            took_ns = int((attempt.latency_seconds or 0.0) * SECOND_NS)
-            self._answered_sent_ns = max(self._answered_sent_ns, monotonic_ns() - took_ns)
+            sent_ns = monotonic_ns() - took_ns(attempt)
+            self._answered_sent_ns = max(self._answered_sent_ns, sent_ns)
         return 0
 
     def _is_unproven(self, pending: Pending, attempt: Attempt) -> bool:
@@ -347,12 +350,20 @@ class Work:
 
         At a low rate, or while answers to earlier requests come in, a record's attempts are used up
         before ten failures in a row tell of an outage. So the last one counts only if something
-        that was sent after its first failure was answered, or nobody else is there to be asked.
+        that was sent after its first failure was answered. Where nobody else is there to be asked,
+        at a run's end or in a worker for suspects, it is given some time instead.
         """
         if pending.attempts < self._max_attempts or not (pending.failed_ns and failed(attempt)):
             return False
-        answered_since = self._answered_sent_ns > pending.failed_ns
-        return not answered_since and any(not one.failed_ns for one in self._queue)
+        if self._answered_sent_ns > pending.failed_ns:
+            return False
+        if self._has_untried():
+            return True
+        return monotonic_ns() - pending.failed_ns < retry.ALONE_NS
+
+    def _has_untried(self) -> bool:
+        """Whether there are records to be asked that have not failed yet."""
+        return any(not one.failed_ns for one in self._queue)
 
     def _gives_up(self, attempt: Attempt) -> bool:
         """Whether an answer of an endpoint that is down counts against its record all the same.
@@ -386,6 +397,11 @@ class Work:
 def failed(attempt: Attempt) -> bool:
     """Whether it was the server that failed, or the way to it."""
     return attempt.verdict.kind == "retry" and (attempt.status == 0 or attempt.status >= 500)
+
+
+def took_ns(attempt: Attempt) -> int:
+    """From the request's first byte to the answer's last."""
+    return int((attempt.latency_seconds or 0.0) * SECOND_NS)
 
 
 def reason_of(attempt: Attempt) -> str:
