@@ -183,13 +183,13 @@ def test_names_are_known_by_their_parts() -> None:
 
 
 class BadSector(System):
-    """A disk that fails from a byte of each file on."""
+    """A disk that can't read one byte of each file."""
 
     def __init__(self, bad: int) -> None:
         self._bad = bad
 
     def read(self, fd: int, size: int, position: int) -> bytes:
-        if position + size > self._bad:
+        if position <= self._bad < position + size:
             raise OSError(errno.EIO, "bad sector")
         return super().read(fd, size, position)
 

@@ -38,7 +38,7 @@ def test_a_run_in_mayhem_comes_out_whole(
     poison = random.randrange(rows // 3) if seed % 3 == 1 else None
     words = IMPATIENT + (POISON.format(text=f"text {poison},".encode()) if poison else "")
     chamber = Chamber(tmp_path, provider, rows, stdin=bool(seed % 2), words=words)
-    with chamber.trial(f"tests/torture/test_mayhem.py -k mayhem --seed {seed}"):
+    with chamber.trial(f"tests/torture/test_mayhem.py -k mayhem --long --seed {seed}"):
         mayhem = Mayhem(chamber, random)
         with mayhem.told():
             mayhem.wreak(deeds)
