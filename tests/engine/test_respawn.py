@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from penstock.engine.respawn import (
     EARLY_DEATHS,
+    EARLY_KILLS,
     FIRST_DELAY_NS,
     LONG_LIFE_NS,
     LONGEST_DELAY_NS,
@@ -58,11 +59,20 @@ def test_deaths_in_a_row_before_anyone_gets_ready_are_a_crash_loop() -> None:
     assert [respawn.died(n % 2, False, n) for n in range(EARLY_DEATHS)] == [False, False, True]
 
 
+def test_early_deaths_by_somebody_s_hand_are_a_crash_loop_after_many_more() -> None:
+    """Somebody who kills processes at random hits three that start, soon enough."""
+    respawn = Respawn(2)
+    loops = [respawn.died(n % 2, False, n, was_killed=True) for n in range(EARLY_KILLS)]
+    assert loops == [False] * (EARLY_KILLS - 1) + [True]
+
+
 def test_a_worker_that_gets_ready_ends_the_row_of_early_deaths() -> None:
     respawn = Respawn(2)
     for _ in range(10):
         assert not respawn.died(0, False, 0)
         assert not respawn.died(0, False, 0)
+        for _ in range(EARLY_KILLS - 1):
+            assert not respawn.died(0, False, 0, was_killed=True)
         respawn.ready(1, 0)
 
 

@@ -113,8 +113,10 @@ def points() -> list[Point]:
     found = []
     for step in steps():
         verb = step.name.split()[-1]
-        if verb == "unlink" or verb == "mkdir":  # of what is usually not there
+        if verb == "unlink":  # of what is usually not there
             found += [Point(step, "before"), Point(step, "before")]
+        elif verb == "mkdir":  # once, as the run begins
+            found += [Point(step, "before", warm=False), Point(step, "after", warm=False)]
         elif verb == "write":
             found += [Point(step, "before"), Point(step, "amid"), Point(step, "after")]
         else:

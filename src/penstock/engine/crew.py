@@ -221,10 +221,11 @@ class Crew:
         self._on_death(worker, status, busy_with)
         worker.close()
 
-    def replace(self, worker: WorkerProcess) -> None:
+    def replace(self, worker: WorkerProcess, status: int) -> None:
         """Have a dead worker's seat filled again, unless they die faster than they get ready."""
         words = worker.failure or worker.last_words()
-        if self._respawn.died(worker.seat, worker.ready, monotonic_ns()):
+        killed = status == -signal.SIGKILL
+        if self._respawn.died(worker.seat, worker.ready, monotonic_ns(), was_killed=killed):
             self._on_stop(crash_loop(words))
 
 

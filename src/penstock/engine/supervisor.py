@@ -283,7 +283,7 @@ class Supervisor:
             self._leasing.table.give_back(self._isolation.accuse(left, accused, cause))
         if worker.ready and not accused:
             self._look_for_progress(status, busy_with, cause)
-        self._crew.replace(worker)
+        self._crew.replace(worker, status)
 
     def _look_for_progress(self, status: int, busy_with: list[int], cause: str) -> None:
         """Stop where worker after worker ends with nothing done in between."""
