@@ -120,6 +120,16 @@ def test_a_block_that_rots_is_an_error_when_it_is_read(tmp_path: Path) -> None:
         SpoolFile(path, writable=False).block(0)
 
 
+def test_a_head_that_claims_gigabytes_takes_no_memory_for_them(tmp_path: Path) -> None:
+    path = tmp_path / "spool"
+    file = written(path, b"text")
+    data = bytearray(path.read_bytes())
+    data[12:16] = (0xFFFFFFFF).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert file.end == len(data)
+    assert SpoolFile(path, writable=False).end == 0
+
+
 def test_a_block_is_synced_before_it_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,9 @@ _MAGIC: Final = 0x184D2A5E  # a skippable frame (RFC 8878, 3.1.2)
 _HEAD: Final = struct.Struct("<IIIIQ")  # magic, length of the rest, sizes packed and raw, xxh3
 _REST_BYTES: Final = _HEAD.size - 8
 
+# Of the input, in a block: far above what is written, for a head is read before it is checked.
+_MOST_RAW: Final = 16 << 20
+
 # What a mark has in place of a checksum; not zero, as the rest of a torn head may be.
 _ENDED: Final = int.from_bytes(b"ended\0\0\0")
 _WENT_ON: Final = int.from_bytes(b"went on\0")
@@ -131,7 +134,8 @@ class SpoolFile:
         magic, rest, packed, raw, checksum = _HEAD.unpack(data)
         end = position + _HEAD.size + packed
         whole = magic == _MAGIC and rest == _REST_BYTES and end <= size
-        known = packed and raw if checksum not in (_ENDED, _WENT_ON) else not packed and not raw
+        is_mark = checksum in (_ENDED, _WENT_ON)
+        known = not packed and not raw if is_mark else packed and 0 < raw <= _MOST_RAW
         return Head(packed, raw, checksum, end) if whole and known else None
 
     def _data(self, position: int, head: Head) -> bytes | None:
