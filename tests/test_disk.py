@@ -102,3 +102,46 @@ def test_no_descriptor_is_left_open_whatever_fails(tmp_path: Path) -> None:
     with pytest.raises(LedgerError):
         bad.fsync_file(path)
     assert bad._paths == {}
+
+
+def test_a_read_that_the_system_cuts_short_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, 3), at))
+    (tmp_path / "a").write_bytes(b"0123456789")
+    disk = Disk()
+    fd = disk.open_to_read(tmp_path / "a")
+    assert disk.read(fd, 7, 2) == b"2345678"
+    assert disk.read_file(tmp_path / "a") == b"0123456789"
+    disk.close(fd)
+
+
+def test_what_can_not_be_read_is_not_taken_for_what_is_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch or a segment that is there, and can't be read, would be given a second time."""
+
+    def broken(*call: object, **options: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    assert (Disk().read_file(tmp_path / "a"), Disk().entries(tmp_path / "a")) == (None, [])
+    (tmp_path / "a").touch()
+    monkeypatch.setattr(os, "open", broken)
+    monkeypatch.setattr(os, "scandir", broken)
+    with pytest.raises(LedgerError, match=r"can't open .*/a: Input/output error"):
+        Disk().read_file(tmp_path / "a")
+    with pytest.raises(LedgerError, match=r"can't read .*: Input/output error"):
+        Disk().entries(tmp_path)
+
+
+def test_a_directory_that_is_made_is_durable_and_so_is_the_one_that_it_is_made_in(
+    tmp_path: Path,
+) -> None:
+    above = tmp_path / "made by one who was killed"
+    above.mkdir()
+    disk = RecordingDisk()
+    disk.make_dir(above / "new")
+    assert disk.steps == [f"fsync {above.name}", f"fsync {tmp_path.name}"]
+    disk.make_dir(above / "new")
+    assert len(disk.steps) == 2

@@ -87,6 +87,9 @@ def test_a_crash_after_the_last_row_was_answered_condemns_nobody() -> None:
 def test_an_end_from_outside_changes_nothing_about_the_suspicion() -> None:
     quarantine = Quarantine()
     quarantine.accuse(grant_of(5, 1), [(5, 6)])
+    for _ in range(10):
+        quarantine.next()
+        quarantine.interrupted([(5, 6)])
     quarantine.next()
     assert quarantine.crashed([(5, 6)]) is None
     for _ in range(10):

@@ -31,6 +31,11 @@ time.sleep(60)
 time.sleep(60)
 """
 
+DEAF = FOLLOWING.replace(
+    "death.follow_parent(",
+    "import signal; signal.signal(signal.SIGALRM, signal.SIG_IGN)\ndeath.follow_parent(",
+)
+
 ORPHANED = """
 from penstock.engine.death import follow_parent
 follow_parent(999_999_999)
@@ -48,12 +53,17 @@ def test_a_worker_leaves_a_terminals_signals_to_its_supervisor() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PR_SET_PDEATHSIG")
-def test_a_worker_dies_with_its_parent_and_ends_at_once_where_that_is_dead_already() -> None:
-    with python(FOLLOWING) as parent:
+@pytest.mark.parametrize("program", [FOLLOWING, DEAF], ids=["", "also one that ignores alarms"])
+def test_a_worker_dies_with_its_parent(program: str) -> None:
+    with python(program) as parent:
         assert parent.stdout is not None
         assert int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
         assert parent.stdout.read() == ""  # the pipe ends when the child is gone, too
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PR_SET_PDEATHSIG")
+def test_a_worker_ends_at_once_where_its_parent_is_dead_already() -> None:
     with python(ORPHANED) as orphan:
         assert orphan.communicate(timeout=30)[0] == ""
         assert orphan.returncode == 0

@@ -19,6 +19,7 @@ def test_so_many_kills_are_too_many_if_they_had_a_row_in_common() -> None:
     stuck = Stuck()
     stuck.killed([8, 9])
     stuck.progressed()
+    assert (stuck.deaths, stuck.rows) == (0, [])
     found = [stuck.killed([7, 3, 100 + n]) for n in range(FRUITLESS_KILLS)]
     assert found.index(True) == FRUITLESS_KILLS - 1
     assert stuck.rows == [3, 7]

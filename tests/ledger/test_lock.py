@@ -156,6 +156,26 @@ def test_orphans_that_do_not_end_are_killed(
     lock.release()
 
 
+def test_every_orphan_that_was_recorded_is_killed(
+    run_dir: RunDirectory, children: list[subprocess.Popen[bytes]]
+) -> None:
+    orphans = [sleeper(children), orphan(run_dir, children)]
+    run_dir.workers_path.write_bytes(msgspec.json.encode(Crew(DEAD, orphans)))
+    RunLock.acquire(Disk(), run_dir, patience_seconds=0).release()
+    assert [child.wait() for child in children] == [-signal.SIGKILL] * 2
+
+
+def test_waiting_for_a_lock_leaves_no_descriptor_open(run_dir: RunDirectory) -> None:
+    lock = RunLock.acquire(Disk(), run_dir)
+    disk = Disk()
+    before = disk.open_to_read(run_dir.lock_path)
+    disk.close(before)
+    assert [try_lock(run_dir) for _ in range(3)] == [None] * 3
+    assert disk.open_to_read(run_dir.lock_path) == before  # the lowest that is free, as it was
+    disk.close(before)
+    lock.release()
+
+
 def test_workers_of_a_supervisor_that_was_killed_are_ended_by_the_next(
     run_dir: RunDirectory, children: list[subprocess.Popen[bytes]]
 ) -> None:

@@ -313,6 +313,16 @@ def test_the_plan_reads_all_without_a_checkpoint_and_only_the_rest_with_one(
     assert "bought twice" in plan(twice, sizes, RowSet()).voided
 
 
+def test_a_segment_that_lacks_a_single_verified_byte_voids_the_checkpoint(
+    run_dir: RunDirectory,
+) -> None:
+    (told,) = put(run_dir, [answer(0)])
+    checkpoint(run_dir, [told])
+    known = read_checkpoint(run_dir, RUN)
+    assert plan(known, {FIRST: told.end_bytes}, RowSet()).checkpoint is known
+    assert "verified ones" in plan(known, {FIRST: told.end_bytes - 1}, RowSet()).voided
+
+
 def test_rows_bought_twice_after_the_checkpoint_are_counted_by_the_decision(
     run_dir: RunDirectory,
 ) -> None:

@@ -97,6 +97,17 @@ def test_a_batch_is_told_once_and_only_after_file_and_name_are_durable(tmp_path:
     assert writer.sync() == []
 
 
+def test_the_end_of_a_segment_is_durable_when_it_is_closed(tmp_path: Path) -> None:
+    disk = RecordingDisk()
+    writer = writer_in(tmp_path, disk)
+    writer.write(batch(0), [])
+    writer.sync()
+    disk.steps.clear()
+    writer.close()
+    assert disk.steps == [f"write {FIRST}", f"fsync {FIRST}"]
+    assert disk._paths == {}
+
+
 def test_a_batch_is_on_its_way_to_the_disk_in_one_write(tmp_path: Path) -> None:
     disk = RecordingDisk()
     writer = writer_in(tmp_path, disk)

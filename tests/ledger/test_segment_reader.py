@@ -94,6 +94,13 @@ def test_zeros_behind_the_last_batch_are_no_end(segment: Path) -> None:
     assert read(segment) == (3, True, False)
 
 
+def test_a_last_byte_that_rotted_is_no_end(segment: Path) -> None:
+    data = bytearray(segment.read_bytes())
+    data[-1] ^= 1
+    segment.write_bytes(data)
+    assert read(segment) == (3, True, False)
+
+
 def test_an_end_in_the_middle_of_the_file_is_none(segment: Path) -> None:
     data, first = segment.read_bytes(), ends(segment)[0]
     segment.write_bytes(data[:first] + STREAM_END + data[first:])
