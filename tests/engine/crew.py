@@ -67,6 +67,7 @@ class World:
             assert hasattr(self, name)
             setattr(self, name, value)
         self.workers: list[FakeWorker] = []
+        self.recorded: list[list[int]] = []  # who works, at each start of a worker
         self.durable: dict[int, str] = {}  # row -> error class, by the first copy on the disk
         self.serving: dict[int, int] = {}  # row -> worker
         self.served: Counter[int] = Counter()
@@ -108,7 +109,7 @@ class FakeWorker:
         self.started_ns = world.loop.now_ns
         self.spawned = False
         self.status: int | None = None
-        self.hung = False
+        self.hung = self.closed = False
         self.told_exhausted = False
         self.graces: list[float] = []
         self.leases: list[Lease] = []
@@ -140,6 +141,8 @@ class FakeWorker:
         match message:
             case Setup():
                 assert not self.leases
+                # From now on it may write: a later supervisor must know whom to end.
+                assert self.pid in self.world.recorded[-1]
             case Lease():
                 self._take(message)
             case Exhausted():
@@ -166,10 +169,11 @@ class FakeWorker:
         return self.status
 
     def last_words(self) -> str:
+        assert not self.closed
         return "ImportError: its last words"
 
     def close(self) -> None:
-        pass
+        self.closed = True
 
     # --- what it does ---------------------------------------------------------------------------
 
@@ -228,6 +232,7 @@ class FakeWorker:
     def _take(self, lease: Lease) -> None:
         rows = [row for start, end in lease.wanted for row in range(start, end)]
         self.leases.append(lease)
+        assert self.quarantine or not self._draining, "a lease for one that starts nothing more"
         self._promised -= len(rows)
         for row in rows:
             assert row not in self.world.durable, f"row {row} is leased though it is on the disk"

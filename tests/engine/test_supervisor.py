@@ -54,7 +54,6 @@ class Scene:
         self.world = world
         self.books = FakeBooks(world, done)
         self.events: list[events.Event] = []
-        self.recorded: list[list[int]] = []
         plan = Plan(
             job=Job(**job),
             key=None,
@@ -74,7 +73,7 @@ class Scene:
             workers=workers,
             slots=slots,
             inherited=(),
-            record_workers=self.recorded.append,
+            record_workers=world.recorded.append,
             total=rows,
         )
         state = RunState(run_id="run", started_ns=0, started_at=0.0, endpoints={"api": Endpoint()})
@@ -245,7 +244,7 @@ def test_who_works_is_recorded_at_each_start_for_the_next_supervisor(play: Play)
         await world.until(lambda: len(scene.books.done) > 20)
         world.workers[0].die(-signal.SIGKILL)
         await running
-        assert scene.recorded == [[1001], [1001, 1002], [1002, 1003]]
+        assert world.recorded == [[1001], [1001, 1002], [1002, 1003]]
 
     play(main)
 
@@ -302,6 +301,21 @@ def test_the_quarantine_ends_without_being_called_a_replacement(play: Play) -> N
         assert (await scene.run()).complete
         crashes = [one for one in world.workers if one.status not in (0, None)]
         assert len(scene.told(events.WorkerReplaced)) == len(crashes)
+
+    play(main, poisoned={3})
+
+
+def test_the_quarantines_worker_is_sent_away_as_soon_as_no_row_is_suspected(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 400)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: bool(scene.supervisor._isolation))
+        await world.until(lambda: not scene.supervisor._isolation)
+        began = world.loop.now_ns
+        await world.until(lambda: not any(one.quarantine for one in world.alive))
+        assert world.loop.now_ns - began < 1e9
+        assert len(world.alive) == 2, "the others work on"
+        assert (await running).complete
 
     play(main, poisoned={3})
 

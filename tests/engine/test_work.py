@@ -226,6 +226,31 @@ def test_a_due_retry_goes_before_fresh_records(play: Play) -> None:
     )
 
 
+def test_the_heap_has_room_for_four_records_a_slot_and_no_more(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(20))
+        await asyncio.sleep(60)
+        assert scene.work.retry_waiting == 4
+        assert scene.asker.rows() == [0, 1, 2, 3]
+
+    play(main, lambda row, time: failed(wait_seconds=1000), slots=1)
+
+
+def test_only_throttles_in_a_row_lengthen_a_records_wait(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        times = [time for time, _ in scene.asker.asked]
+        assert times[5] - times[4] < 2, "the first throttle after another kind of answer"
+
+    play(
+        main,
+        lambda row, time: {4: failed(), 6: succeeded()}.get(time, throttled()),
+        slots=1,
+        chance=1.0,
+    )
+
+
 def test_a_record_that_waits_for_a_retry_holds_no_slot(play: Play) -> None:
     async def main(scene: Scene) -> None:
         scene.add(*range(4))
@@ -449,6 +474,40 @@ def test_waiting_for_an_endpoint_that_is_down_costs_next_to_nothing(play: Play) 
     play(main, slots=4)
 
 
+def test_probes_of_a_server_that_says_nothing_hold_few_of_the_slots(play: Play) -> None:
+    """Where they held all of them, a server that was back found none free for minutes."""
+
+    async def main(scene: Scene) -> None:
+        for _ in range(retry.FAILURES_UNTIL_DOWN):
+            scene.limiter.record_failure()
+        scene.asker.seconds = 100.0
+        scene.add(*range(20))
+        await asyncio.sleep(0.5)
+        assert scene.asker.rows() == [0], "the tenth failure leaves probes alone"
+        await asyncio.sleep(50)
+        assert scene.asker.in_flight == 2
+
+    play(main, slots=8)
+
+
+def test_while_it_is_not_known_whether_the_endpoint_is_down_fresh_records_go_first(
+    play: Play,
+) -> None:
+    """At a low rate a few records would use up their attempts before ten had failed."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(6))
+        await scene.until_done()
+        assert scene.asker.rows()[:4] == [0, 1, 2, 3]
+
+    play(
+        main,
+        lambda row, time: failed("server_error", 500) if time == 1 else succeeded(),
+        slots=1,
+        chance=0.0,
+    )
+
+
 def test_a_probe_is_taken_from_the_heap_before_its_time(play: Play) -> None:
     async def main(scene: Scene) -> None:
         for _ in range(retry.FAILURES_UNTIL_DOWN - 1):
@@ -628,6 +687,23 @@ def test_retries_beyond_the_budget_wait_and_none_fails_for_it(play: Play) -> Non
     )
 
 
+def test_every_fresh_request_allows_for_a_part_of_a_retry(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(200))
+        await scene.until_done()
+        began = scene.seconds
+        scene.add(*range(200, 230))
+        await scene.until_done()
+        assert scene.seconds - began < 1
+
+    play(
+        main,
+        lambda row, time: failed() if row >= 200 and time == 1 else succeeded(),
+        slots=64,
+        chance=0.0,
+    )
+
+
 # --- ending --------------------------------------------------------------------------------------
 
 
@@ -639,6 +715,7 @@ def test_draining_lets_what_is_in_flight_finish_and_starts_nothing_more(play: Pl
         await asyncio.wait_for(asyncio.gather(*scene.slots), 10)
         assert sorted(scene.ending.ended) == [0, 1]
         assert scene.asker.rows() == [0, 1]
+        assert scene.work.held == 0
         scene.add(11)
         await asyncio.sleep(1)
         assert scene.asker.rows() == [0, 1]
@@ -684,14 +761,16 @@ def test_the_rows_in_slots_are_those_that_the_slab_says_were_started(play: Play)
 
 def test_an_exception_leaves_the_mark_of_the_row_that_raised_and_of_no_other(play: Play) -> None:
     async def main(scene: Scene) -> None:
-        scene.add(0, 1)
+        scene.add(0, 1, 2)
         with pytest.raises(ZeroDivisionError):
             await scene.slots[1]
+        await asyncio.sleep(0.01)
+        assert started_rows(scene.slab) == [1, 2]
         scene.slots[0].cancel()
         await asyncio.gather(*scene.slots, return_exceptions=True)
         assert started_rows(scene.slab) == [1]
 
-    play(main, lambda row, time: ZeroDivisionError() if row else succeeded())
+    play(main, lambda row, time: ZeroDivisionError() if row == 1 else succeeded())
 
 
 def test_the_reason_for_an_outage_is_the_status_or_the_failure_and_what_was_said() -> None:
