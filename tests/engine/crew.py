@@ -192,8 +192,6 @@ class FakeWorker:
 
     def tell(self, message: FromWorker) -> None:
         if self.status is None:
-            if isinstance(message, Goodbye):
-                self.said_goodbye = True
             self._received(self, message)
 
     def _start(self, work: Awaitable[None]) -> None:

@@ -270,3 +270,23 @@ def test_nothing_is_read_on_while_many_bytes_are_leased_and_not_committed(
     done.add_range(0, 2)
     table.settle()
     assert table.hungry
+
+
+def test_nothing_is_leased_to_the_dead_however_much_credit_they_had() -> None:
+    table = LeaseTable(RowSet())
+    table.add_worker(1)
+    table.give_credit(1, 100)
+    table.remove_worker(1)
+    table.add_shard(shard(0, 4), [(0, 4)])
+    assert table.grants() == []
+    assert table.waiting_rows == 4
+
+
+def test_what_is_left_of_a_shard_goes_before_the_next_one() -> None:
+    table = LeaseTable(RowSet())
+    for worker in (1, 2, 3):
+        table.add_worker(worker)
+        table.give_credit(worker, 5)
+    for one in shards(12, 6):
+        table.add_shard(one, [(one.first_row, one.first_row + one.rows)])
+    assert [grant.wanted for grant in table.grants()] == [[(0, 4)], [(4, 6)], [(6, 10)], [(10, 12)]]

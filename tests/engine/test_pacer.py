@@ -314,3 +314,32 @@ def test_who_comes_later_and_needs_less_does_not_pass_the_head(clock: Clock) -> 
 
     clock.run(main)
     assert [cost for _, cost in sent] == [10_000, 25]
+
+
+def test_a_ticket_is_not_used_before_it_is_due_though_a_timer_fires_early(clock: Clock) -> None:
+    """libuv's timers count whole milliseconds, from a time that it read before."""
+    sent: list[tuple[int, int]] = []
+
+    async def main(loop: VirtualLoop) -> None:
+        call_later = loop.call_later
+        loop.call_later = lambda delay, *call: call_later(delay / 2, *call)  # type: ignore[method-assign]
+        counting = Counting(limiter(rps=20), clock)
+        pacer = Pacer(counting)  # type: ignore[arg-type]
+        for _ in range(20):
+            due_ns = await pacer.ticket(0, 0)
+            sent.append((clock(), 1))
+            assert clock() >= due_ns
+
+    clock.run(main)
+    assert most_in_a_window(sent, SECOND) <= 20
+
+
+def test_no_ticket_is_taken_further_ahead_than_the_horizon(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        counting = Counting(limiter(rps=4), clock)
+        pacer = Pacer(counting)  # type: ignore[arg-type]
+        await asyncio.gather(*(pacer.ticket(0, 0) for _ in range(8)))
+        ahead = [due - now for now, due in counting.reserved if due >= 0]
+        assert 0 < max(ahead) <= HORIZON_NS
+
+    clock.run(main)

@@ -224,3 +224,12 @@ def test_requests_earn_retries() -> None:
     while budget.spend(0) == 0:
         granted += 1
     assert granted in (2, 3)  # the last one may lack a rounding error
+
+
+def test_what_requests_earned_is_saved_up_to_a_bound() -> None:
+    budget, granted = RetryBudget(0), 0
+    for _ in range(1_000_000):
+        budget.earn()
+    while budget.spend(0) == 0:
+        granted += 1
+    assert granted == 10_000

@@ -508,6 +508,21 @@ def test_while_it_is_not_known_whether_the_endpoint_is_down_fresh_records_go_fir
     )
 
 
+def test_an_endpoint_that_is_down_is_waited_for_while_some_record_never_failed(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.work.exhausted = True
+        scene.add(*range(1000))
+        await asyncio.sleep(60)
+        assert scene.work.down
+        ended = len(scene.ending.ended)  # before it was known
+        await asyncio.sleep(700)
+        assert len(scene.ending.ended) == ended
+
+    play(main, lambda row, time: failed("server_error", 500), slots=1, max_attempts=1)
+
+
 def test_a_probe_is_taken_from_the_heap_before_its_time(play: Play) -> None:
     async def main(scene: Scene) -> None:
         for _ in range(retry.FAILURES_UNTIL_DOWN - 1):
@@ -666,6 +681,16 @@ def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
 
 
 # --- the retry budget ----------------------------------------------------------------------------
+
+
+def test_an_answer_below_500_that_is_asked_again_makes_no_endpoint_down(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(40))
+        await scene.until_done()
+        assert scene.downs == []
+
+    script = {1: failed("conflict", 409)}
+    play(main, lambda row, time: script.get(time, succeeded()), slots=4)
 
 
 def test_retries_beyond_the_budget_wait_and_none_fails_for_it(play: Play) -> None:

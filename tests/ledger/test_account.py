@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
@@ -134,3 +135,34 @@ def test_shards_below_the_mark_are_forgotten(run_dir: RunDirectory) -> None:
     add(account, run_dir, put(run_dir, [answer(0)], shards=shards))
     account.forget_shards(11)
     assert list(account.shards) == [10]
+
+
+def test_a_checkpoint_is_of_its_moment_whatever_is_counted_afterwards(
+    run_dir: RunDirectory,
+) -> None:
+    """It is written on a thread of its own while workers go on telling."""
+    account = account_of(run_dir, [answer(0), dead(1)])
+    checkpoint = account.checkpoint(run_id=RUN, epoch=1, generation=0, written_at=0.0, cursor=None)
+    segments, spent = dict(checkpoint.segments), Spent(**msgspec.structs.asdict(checkpoint.spent))
+    resumed = Account.of(checkpoint)
+    for one in (account, resumed):
+        add(one, run_dir, put(run_dir, [answer(2), dead(3)], epoch=2 + (one is resumed)))
+        assert one.ended == 4
+    assert list(checkpoint.done[0]) == [0, 1]
+    assert list(checkpoint.failed["invalid_request"]) == [1]
+    assert (checkpoint.segments, checkpoint.spent) == (segments, spent)
+
+
+def test_a_row_of_a_redo_alone_has_ended_too(run_dir: RunDirectory) -> None:
+    account = account_of(run_dir, [answer(0)], [answer(7, generation=1)], again=RowSet([(7, 8)]))
+    assert (account.ended, account.succeeded) == (2, 2)
+
+
+def test_a_shard_is_forgotten_once_all_its_rows_are_behind(run_dir: RunDirectory) -> None:
+    account = Account()
+    shards = [ShardMark(0, 5, 1), ShardMark(5, 5, 2)]
+    add(account, run_dir, put(run_dir, [answer(0), answer(5)], shards=shards))
+    account.forget_shards(4)
+    assert sorted(account.shards) == [0, 5]
+    account.forget_shards(5)
+    assert sorted(account.shards) == [5]

@@ -164,3 +164,15 @@ def test_a_checkpoint_is_voided_durably(tmp_path: Path) -> None:
         "unlink checkpoint.arrow",
         "fsync out.run",
     ]
+
+
+def test_a_checkpoint_with_a_line_of_no_known_kind_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later version may say by it that rows are not done after all."""
+    assert around(encode(made())) is not None
+    monkeypatch.setattr(
+        "penstock.ledger.checkpoint.lines_of",
+        lambda checkpoint: [("withdrawn", "", 0, 9, 0, None)],
+    )
+    assert around(encode(made())) is None

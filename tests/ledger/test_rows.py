@@ -156,3 +156,10 @@ def size_of(rows: RowSet) -> int:
     """The bytes that a set takes; pages that it shares count once."""
     pages = {id(page): sys.getsizeof(page) for page in rows._pages}
     return sum(pages.values()) + sys.getsizeof(rows._pages) + sys.getsizeof(rows._counts)
+
+
+def test_a_row_that_is_taken_out_is_the_low_water_mark_wherever_that_was() -> None:
+    made = RowSet([(0, 3 * PAGE_ROWS)])
+    assert made.low_water == 3 * PAGE_ROWS
+    assert made.discard(5)
+    assert made.low_water == 5

@@ -94,3 +94,14 @@ def test_the_folders_above_a_new_run_directory_are_durable_too(tmp_path: Path) -
     disk = RecordingDisk()
     RunDirectory(tmp_path / "deep" / "er" / "out.run").prepare(disk)
     assert disk.steps[:3] == ["fsync er", "fsync deep", f"fsync {tmp_path.name}"]
+
+
+def test_a_run_that_begins_and_one_that_is_moved_aside_have_their_names_for_good(
+    run_dir: RunDirectory,
+) -> None:
+    disk, folder = RecordingDisk(), run_dir.path.parent.name
+    run_dir.create(disk, manifest())
+    assert disk.steps[-1] == f"fsync {folder}"
+    disk.steps.clear()
+    aside = move_aside(disk, run_dir.path)
+    assert disk.steps == [f"rename {aside.name}", f"fsync {folder}"]

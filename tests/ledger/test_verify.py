@@ -10,10 +10,12 @@ import pytest
 from ledger.ledger_rows import RUN, answer, dead
 from ledger.ledger_run import Run, json_lines
 from penstock.disk import Disk
-from penstock.errors import RunDirectoryError
+from penstock.errors import LedgerError, RunDirectoryError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import write_checkpoint
+from penstock.ledger.generation import begin_redo
 from penstock.ledger.recovery import survey
+from penstock.ledger.rows import RowSet
 from penstock.ledger.summary import write_summary
 from penstock.ledger.verify import verify
 from penstock.observe.report import Report
@@ -124,3 +126,22 @@ def test_it_changes_nothing(run: Run) -> None:
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunDirectoryError):
         verify(tmp_path)
+
+
+def test_a_lost_dead_letter_is_missed_too(run: Run) -> None:
+    write_down(run)
+    run.run_dir.checkpoint_path.unlink()
+    (run.run_dir.segments / FIRST).unlink()
+    run.put([answer(5), answer(0)], epoch=2)
+    (problem, *_) = verify(run.run_dir.path).problems
+    assert "5 rows have a result" in problem
+    assert "told 6" in problem
+
+
+def test_a_redo_whose_rows_are_lost_is_an_error(run: Run) -> None:
+    begin_redo(Disk(), run.run_dir, RUN, RowSet([(2, 3)]), {}, "")
+    assert verify(run.run_dir.path).ok
+    (path,) = run.run_dir.generations.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(LedgerError, match=r"1\.arrow is damaged"):
+        verify(run.run_dir.path)
