@@ -90,6 +90,13 @@ def test_a_parameter_that_json_has_no_number_for_is_refused(value: object) -> No
         check(Job(param={"x": value}))
 
 
+@pytest.mark.parametrize("value", [1 << 64, {"a": [-(1 << 63) - 1]}])
+def test_a_whole_number_that_workers_can_not_be_sent_is_refused(value: object) -> None:
+    check(Job(param={"x": (1 << 64) - 1}))
+    with pytest.raises(JobError, match="--param: a whole number of more than 64 bits"):
+        check(Job(param={"x": value}))
+
+
 @pytest.mark.parametrize("options", [{"model": "\udc84"}, {"param": {"x": object()}}])
 def test_a_value_that_can_not_be_written_down_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(JobError, match="can't be written as JSON"):

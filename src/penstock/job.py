@@ -436,6 +436,10 @@ def check_written(job: Job) -> None:
             msgspec.json.encode(value)
         except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise JobError(f"{one.flag}: can't be written as JSON: {error}") from None
+        if one.name == "param" and not is_in_64_bits(value):
+            raise JobError(
+                f"{one.flag}: a whole number of more than 64 bits", "Give a smaller one."
+            )
         if one.name == "param" and not is_finite(value):
             raise JobError(f"{one.flag}: JSON has no infinity and no NaN", "Give a number.")
 
@@ -447,6 +451,15 @@ def is_finite(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(is_finite, value))
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def is_in_64_bits(value: Any) -> bool:
+    """Whether every whole number in a tree of values is; workers are sent no larger ones."""
+    if isinstance(value, dict):
+        return all(map(is_in_64_bits, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(is_in_64_bits, value))
+    return not isinstance(value, int) or -(1 << 63) <= value < 1 << 64
 
 
 def is_port(text: str) -> bool:
