@@ -149,6 +149,14 @@ def test_what_is_no_such_file_is_an_error_that_names_it(
         groups(path, "the-name")
 
 
+def test_a_column_whose_name_is_no_utf_8_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "in.arrow"
+    write_arrow(pa.table({"a-column": ["x"]}), path)
+    path.write_bytes(path.read_bytes().replace(b"a-column", b"\xff-column"))
+    with pytest.raises(InputError, match="the-name: not an Arrow IPC file"):
+        ArrowGroups(path, "the-name")
+
+
 def test_a_damaged_row_group_is_an_error_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "in"
     file = write_parquet(a_table(), path)

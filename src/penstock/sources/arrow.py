@@ -24,12 +24,12 @@ class ArrowGroups:
             self._map = pa.memory_map(str(path))
             self._file = pa.ipc.open_file(self._map)
             self.rows = self._count_rows()
+            self.schema = plain_schema(self._file.schema)  # a name that isn't UTF-8 is found here
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(
                 f"{name}: not an Arrow IPC file: {error}",
                 "Write it with pyarrow.ipc.new_file (Feather version 2 is the same).",
             ) from None
-        self.schema = plain_schema(self._file.schema)
 
     def _count_rows(self) -> list[int]:
         """The rows of each record batch, by its narrowest column: compressed ones are unpacked."""

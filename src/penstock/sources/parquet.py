@@ -24,11 +24,11 @@ class ParquetGroups:
         try:
             # Unbuffered, pyarrow would hold the whole of each column of a row group.
             self._file = pq.ParquetFile(path, buffer_size=_READ_BYTES, pre_buffer=False)
+            self.schema = plain_schema(self._file.schema_arrow)  # its names must be UTF-8
         except (pa.ArrowException, OSError, ValueError) as error:
             raise InputError(f"{name}: not a Parquet file: {error}", "Make it anew.") from None
         metadata = self._file.metadata
         self.rows = [metadata.row_group(n).num_rows for n in range(metadata.num_row_groups)]
-        self.schema = plain_schema(self._file.schema_arrow)
 
     def batches(self, group: int, rows: int) -> Iterator[pa.RecordBatch]:
         """A group's rows, in batches of about `rows`. Raises InputError."""
