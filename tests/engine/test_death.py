@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -59,7 +60,9 @@ def test_a_worker_dies_with_its_parent(program: str) -> None:
         assert parent.stdout is not None
         assert int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)
-        assert parent.stdout.read() == ""  # the pipe ends when the child is gone, too
+        ended, _, _ = select.select([parent.stdout], [], [], 30)
+        assert ended  # the pipe ends when the child is gone, too
+        assert parent.stdout.read() == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has PR_SET_PDEATHSIG")

@@ -336,7 +336,7 @@ def test_a_ticket_is_not_used_before_it_is_due_though_a_timer_fires_early(clock:
 
 def test_no_ticket_is_taken_further_ahead_than_the_horizon(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
-        counting = Counting(limiter(rps=4), clock)
+        counting = Counting(limiter(rps=10), clock)
         pacer = Pacer(counting)  # type: ignore[arg-type]
         await asyncio.gather(*(pacer.ticket(0, 0) for _ in range(8)))
         ahead = [due - now for now, due in counting.reserved if due >= 0]

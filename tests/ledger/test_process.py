@@ -53,6 +53,15 @@ def test_another_process_with_the_pid_is_not_killed(
     kill(msgspec.structs.replace(ours, **other))  # or this test would not end
 
 
+def test_what_has_the_pid_of_another_by_now_lives_on() -> None:
+    with subprocess.Popen(SLEEPER, stdout=subprocess.PIPE) as child:
+        known = process(child.pid)
+        assert known is not None
+        kill(msgspec.structs.replace(known, started="earlier"))
+        child.terminate()  # the first signal that comes is the one it dies of
+        assert child.wait() == -signal.SIGTERM
+
+
 def test_without_process_descriptors_it_is_killed_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
