@@ -11,6 +11,7 @@ from integration.server import answering, asked, echo, refusal, serving
 
 ROWS = 800
 NOWHERE = "http://127.0.0.1:9/v1"
+IMPATIENT = "import penstock.engine.retry as retry; retry.ALONE_NS = 2_000_000_000"  # not a minute
 
 
 def test_an_outage_costs_no_row_and_the_run_goes_on_by_itself(
@@ -36,6 +37,7 @@ def test_rows_that_no_server_can_answer_end_as_dead_letters_and_the_run_with_the
 ) -> None:
     """They were the last ones, failed ten times between them, and were taken for an outage."""
     run = place(60)
+    run.patched(IMPATIENT)
     poisoned = {row["text"] for row in run.rows[-4:]}
 
     def answer(head: str, body: dict[str, Any]) -> bytes:
