@@ -14,7 +14,7 @@ from integration.conftest import MakePlace
 
 QUICK = {"ttft_seconds": 0.01}
 SLOW = {"ttft_seconds": 0.1, "ttft_spread": 0.1}
-HEAVY = "{% for n in range(30000) %}{% endfor %}{{ text }}"
+HEAVY = "{% for n in range(4000) %}{% endfor %}{{ text }}"
 
 SLOW_DISK = """
 import sys

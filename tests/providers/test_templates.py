@@ -77,6 +77,7 @@ def test_whatever_goes_wrong_in_a_template_is_the_record_s_error(text: str, why:
         ("\n\n{{ a | nosuch }}", r"^--prompt, line 3: No filter named 'nosuch'"),
         ("{% include 'x' %}", "takes in another template"),
         ("{% extends a %}", "takes in another template"),
+        ("{{ 'a' ~ 'b'.nosuch }}", "'str object' has no attribute 'nosuch'"),
     ],
 )
 def test_a_template_that_can_not_be_compiled_is_refused(text: str, message: str) -> None:

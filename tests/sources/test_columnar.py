@@ -73,6 +73,14 @@ def test_a_value_that_python_can_not_hold_spoils_its_own_row_only(bad: pa.Array)
     assert broken.fields is None
 
 
+def test_a_decimal_of_more_digits_than_its_type_has_spoils_its_row() -> None:
+    digits = pa.py_buffer((12345).to_bytes(16, "little"))
+    bad = pa.Array.from_buffers(pa.decimal128(2, 40), 1, [None, digits])
+    (broken,) = records(stream_of(batch(n=pa.array([1]), bad=bad)), 0, "f", 0, None, None)
+    assert broken.problem is not None
+    assert broken.problem.startswith("column 'bad' can't be read: ")
+
+
 def test_rows_without_columns_are_rows() -> None:
     empty = pa.RecordBatch.from_struct_array(pa.array([{}, {}], pa.struct([])))
     assert [record.fields for record in records(stream_of(empty), 0, "f", 0, None, None)] == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterator
 
-from jinja2 import meta, nodes
+from jinja2 import nodes
 
 from penstock.errors import TemplateError
 from penstock.providers.sandbox import ENVIRONMENT
@@ -26,7 +26,7 @@ def unknown_columns(template: Template, columns: Collection[str]) -> list[str]:
     A name that is anywhere taken by `default()` or asked for by `is defined` is not needed.
     """
     known = {*columns, WHOLE_ROW, *ENVIRONMENT.globals}
-    asked = meta.find_undeclared_variables(template.syntax) | set(row_keys(template.syntax))
+    asked = template.names | set(row_keys(template.syntax))
     return sorted(asked - known - set(guarded(template.syntax)))
 
 

@@ -38,6 +38,7 @@ class Template:
         try:
             self.syntax = ENVIRONMENT.parse(text)
             self.jinja = ENVIRONMENT.from_string(text)
+            self.names = meta.find_undeclared_variables(self.syntax)  # works out what is constant
         except TemplateSyntaxError as error:
             raise TemplateError(
                 f"{option}, line {error.lineno}: {error.message}", "Mend the template."

@@ -8,7 +8,7 @@ UTF-8, is a record with a `problem`.
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
@@ -16,6 +16,9 @@ from penstock.record import Record
 from penstock.sources.decoded import Fields, record_of
 from penstock.sources.microseconds import in_microseconds
 from penstock.sources.table import batch_of_stream
+
+# A decimal of more digits than its type has is an ArithmeticError, as is what overflows.
+UNREADABLE: Final = (ValueError, ArithmeticError, pa.ArrowException)
 
 
 def records(
@@ -42,7 +45,7 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[Fields]:
     names = batch.schema.names
     try:
         columns = [values_of(column) for column in batch.columns]
-    except (ValueError, OverflowError, pa.ArrowException):
+    except UNREADABLE:
         if batch.num_rows == 1:
             yield _problem(batch)
             return
@@ -56,7 +59,7 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[Fields]:
 
 
 def values_of(column: pa.Array) -> list[Any]:
-    """A column's values in Python. Raises ValueError or OverflowError where one can't be."""
+    """A column's values in Python. Raises one of `UNREADABLE` where one can't be."""
     values: list[Any] = in_microseconds(column).to_pylist()
     if pa.types.is_map(column.type):
         return [None if value is None else dict(value) for value in values]
@@ -68,6 +71,6 @@ def _problem(row: pa.RecordBatch) -> str:
     for name, column in zip(row.schema.names, row.columns, strict=True):
         try:
             values_of(column)
-        except (ValueError, OverflowError, pa.ArrowException) as error:
+        except UNREADABLE as error:
             return f"column {name!r} can't be read: {error}"
     return "the row can't be read"
