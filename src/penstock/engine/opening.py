@@ -205,9 +205,8 @@ def refuse_unsendable(job: Job, headers: Mapping[str, str]) -> None:
     """Raises JobError for what the transport would refuse at the first request."""
     if not (headers or job.ca_file or job.proxy):
         return
-    # Imported late: with it comes aiohttp, which the supervisor has no other use for.
-    from penstock.transport.endpoint import Endpoint
-    from penstock.transport.session import parse_proxy, tls_context
+    from penstock.transport.endpoint import Endpoint, parse_proxy
+    from penstock.transport.tls import tls_context
 
     Endpoint(job.base_url, headers)
     if job.ca_file is not None:

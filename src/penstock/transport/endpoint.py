@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from multidict import CIMultiDict
 from yarl import URL
 
 from penstock.errors import JobError
+
+if TYPE_CHECKING:
+    from penstock._wire import Line
 
 # gzip: every provider speaks it, nothing else has to be installed, and inflating is bounded.
 _DEFAULT_HEADERS: Final = {
@@ -21,15 +24,18 @@ _DEFAULT_HEADERS: Final = {
     "Content-Type": "application/json",
     "User-Agent": "penstock",
 }
+# What is said once: where to, and how the body is sent.
+_OURS: Final = {"host", "content-length", "transfer-encoding"}
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Endpoint:
     """A URL and its headers, checked and in the forms that aiohttp wants."""
 
-    __slots__ = ("headers", "place", "source", "url")
+    __slots__ = ("head", "headers", "idle", "place", "source", "url")
 
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self.idle: dict[Line, None] = {}  # connections to its place that wait to be used
         self.source = headers  # held, so that its id stays its own while this is cached
         self.url = parse_url(url, schemes=("http", "https"), what="the endpoint's URL")
         if self.url.user is not None or self.url.password is not None:
@@ -47,6 +53,15 @@ class Endpoint:
                 )
         for name, value in _DEFAULT_HEADERS.items():
             self.headers.setdefault(name, value)
+        self.head = head_of(self.url, self.headers)
+
+
+def head_of(url: URL, headers: CIMultiDict[str]) -> bytes:
+    """A POST's head, up to where its body's length stands: what follows is all that changes."""
+    fields = [("Host", headers.get("Host", url.host_port_subcomponent))]
+    fields += [one for one in headers.items() if one[0].lower() not in _OURS]
+    lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
 class Endpoints:
@@ -56,6 +71,7 @@ class Endpoints:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], Endpoint] = {}
+        self._idle: dict[URL, dict[Line, None]] = {}
 
     def of(self, url: str, headers: Mapping[str, str]) -> Endpoint:
         """The endpoint of a request; raises JobError where its URL or headers can't be sent."""
@@ -63,6 +79,7 @@ class Endpoints:
         known = self._known.get(key)
         if known is None:
             known = Endpoint(url, headers)
+            known.idle = self._idle.setdefault(known.url.origin(), known.idle)
             if len(self._known) >= self._MOST:
                 self._known.clear()
             self._known[key] = known
@@ -81,3 +98,8 @@ def parse_url(text: str, *, schemes: tuple[str, ...], what: str) -> URL:
         f"{what} is not an absolute URL",
         f"It has to look like {schemes[0]}://host:port/path.",
     )
+
+
+def parse_proxy(proxy: str) -> URL:
+    """A proxy's URL. Raises JobError unless it is an http:// one."""
+    return parse_url(proxy, schemes=("http",), what="--proxy")

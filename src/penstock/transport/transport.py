@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
-from multidict import CIMultiDictProxy
 
 from penstock.transport.failure import Failure
 
@@ -39,13 +38,13 @@ class Response(msgspec.Struct):
     """A complete answer, of status 2xx, 4xx or 5xx.
 
     Times are CLOCK_MONOTONIC: just before the request's first byte was written, and when the
-    answer's last was read. `body` is decoded (gzip, deflate). Header values that are not UTF-8 hold
-    surrogates: encode them with `errors="replace"`. Servers echo keys, so neither headers nor body
-    show in the repr.
+    answer's last was read. `body` is decoded (gzip, deflate). Headers are found by names in any
+    case; values that are not UTF-8 hold surrogates: encode them with `errors="replace"`. Servers
+    echo keys, so neither headers nor body show in the repr.
     """
 
     status: int
-    headers: CIMultiDictProxy[str]
+    headers: Mapping[str, str]
     body: bytes
     sent_ns: int
     done_ns: int
