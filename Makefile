@@ -12,7 +12,7 @@ CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
 
-$(READY): pyproject.toml setup.py src/_core.pyx src/_atomics.h $(wildcard src/*.pxi)
+$(READY): pyproject.toml setup.py $(wildcard src/*.pyx) src/_atomics.h $(wildcard src/*.pxi)
 	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; none was found." >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
@@ -59,4 +59,4 @@ sanitize: $(READY)  ## Test the core under the address and undefined-behaviour s
 		PYTHONPATH=$$(echo build/sanitize/lib*) $(BIN)/python -m pytest tests/core -q
 
 clean:  ## Remove what was built
-	rm -rf .venv build src/penstock/_core.*.so src/*.egg-info
+	rm -rf .venv build src/penstock/_core.*.so src/penstock/_wire.*.so src/*.egg-info

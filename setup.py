@@ -1,6 +1,6 @@
-"""Builds the compiled core and nothing else; all metadata is in pyproject.toml.
+"""Builds the compiled modules and nothing else; all metadata is in pyproject.toml.
 
-PENSTOCK_SANITIZE=1 builds it with the address and undefined-behaviour sanitizers.
+PENSTOCK_SANITIZE=1 builds them with the address and undefined-behaviour sanitizers.
 """
 
 import os
@@ -14,18 +14,21 @@ flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 # Python's own flags have -fwrapv, under which an overflow would not be one.
 checks = ["-fsanitize=address,undefined", "-fno-wrapv", "-fno-omit-frame-pointer", "-g", "-O1"]
 
-core = Extension(
-    "penstock._core",
-    ["src/_core.pyx"],
-    include_dirs=["src"],
-    depends=["src/_atomics.h", *sorted(map(str, Path("src").glob("*.pxi")))],
-    extra_compile_args=flags + (checks if sanitize else ["-O3"]),
-    extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
-)
+
+def extension(name: str) -> Extension:
+    return Extension(
+        f"penstock.{name}",
+        [f"src/{name}.pyx"],
+        include_dirs=["src"],
+        depends=["src/_atomics.h", *sorted(map(str, Path("src").glob("*.pxi")))],
+        extra_compile_args=flags + (checks if sanitize else ["-O3"]),
+        extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
+    )
+
 
 setup(
     ext_modules=cythonize(
-        [core],
+        [extension("_core"), extension("_wire")],
         build_dir="build/cython",
         compiler_directives={
             "language_level": 3,

@@ -26,7 +26,7 @@ LEVELS = (
     ("ledger", "simulator"),
     ("sources", "providers", "transport", "observe"),
     ("origins",),
-    ("job", "record", "version", "disk_stream", "_core"),
+    ("job", "record", "version", "disk_stream", "_core", "_wire"),
     ("disk",),
     ("errors", "system"),
 )
@@ -142,7 +142,7 @@ def imports() -> Iterator[Import]:
 
 IMPORTS = list(imports())
 OURS = [one for one in IMPORTS if one.imported.startswith("penstock.")]
-ROOMS = {room_of(name) for name, _ in parsed()} | {"_core"}
+ROOMS = {room_of(name) for name, _ in parsed()} | {"_core", "_wire"}
 
 
 def shown(one: Import) -> str:

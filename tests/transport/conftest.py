@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from penstock.transport.direct import DirectTransport
 from penstock.transport.failure import Failure
 from penstock.transport.session import SessionTransport
 from penstock.transport.transport import Request, Response, Transport
@@ -58,7 +59,7 @@ class Client:
         await self.transport.close()
 
 
-@pytest.fixture(params=[SessionTransport])
+@pytest.fixture(params=[SessionTransport, DirectTransport], ids=["session", "direct"])
 def client(request: pytest.FixtureRequest) -> Callable[..., Client]:
     """Make a client with a transport's options; within a running loop.
 
@@ -69,6 +70,12 @@ def client(request: pytest.FixtureRequest) -> Callable[..., Client]:
         return Client(request.param(**{"timeout_seconds": 10, "idle_seconds": 60, **options}))
 
     return make
+
+
+@pytest.fixture
+def proxy_client() -> Callable[..., Client]:
+    """As `client`, of the transport that goes through proxies."""
+    return lambda **options: Client(SessionTransport(timeout_seconds=10, **options))
 
 
 @pytest.fixture

@@ -146,10 +146,10 @@ def test_a_handshake_that_is_broken_off_is_a_failure_to_connect(
     run(main)
 
 
-def test_a_plain_request_goes_through_the_proxy(run: Run, client) -> None:
+def test_a_plain_request_goes_through_the_proxy(run: Run, proxy_client) -> None:
     async def main() -> None:
         async with RawServer(echo) as proxy:
-            async with client(proxy=f"http://me:pass@127.0.0.1:{proxy.port}") as it:
+            async with proxy_client(proxy=f"http://me:pass@127.0.0.1:{proxy.port}") as it:
                 for _ in range(2):
                     answer = await it.transport.send(
                         Request("http://far.test/v1/x?y=1", {"Authorization": "k"}, b"{}")
@@ -182,11 +182,11 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     writer.close()
 
 
-def test_a_tls_request_goes_through_a_tunnel(run: Run, client, authority: str) -> None:
+def test_a_tls_request_goes_through_a_tunnel(run: Run, proxy_client, authority: str) -> None:
     async def main() -> None:
         async with RawServer(echo, "localhost") as server, RawServer(tunnel) as proxy:
             address = f"http://127.0.0.1:{proxy.port}"
-            async with client(ca_file=authority, proxy=address) as it:
+            async with proxy_client(ca_file=authority, proxy=address) as it:
                 for body in (b"1", b"2"):
                     assert (await it.answer(server, body)).body == body
                 assert len(proxy.peers) == len(server.peers) == 1
@@ -197,7 +197,7 @@ def test_a_tls_request_goes_through_a_tunnel(run: Run, client, authority: str) -
 
 @pytest.mark.parametrize("said", [counted(b"who are you?", 407), b"", b"SSH-2.0\r\n\r\n"])
 def test_a_proxy_that_gives_no_tunnel_is_a_failure_before_anything_was_sent(
-    run: Run, client, said: bytes
+    run: Run, proxy_client, said: bytes
 ) -> None:
     async def main() -> None:
         async def refuse(peer: Peer) -> None:
@@ -205,7 +205,7 @@ def test_a_proxy_that_gives_no_tunnel_is_a_failure_before_anything_was_sent(
             peer.say(said)
 
         async with RawServer(refuse) as proxy:
-            async with client(proxy=f"http://127.0.0.1:{proxy.port}") as it:
+            async with proxy_client(proxy=f"http://127.0.0.1:{proxy.port}") as it:
                 failure = await it.transport.send(Request("https://far.test/", {}, b"{}"))
                 assert failure.kind in ("connect", "malformed")
                 assert failure.sent_ns == 0
@@ -213,11 +213,11 @@ def test_a_proxy_that_gives_no_tunnel_is_a_failure_before_anything_was_sent(
     run(main)
 
 
-def test_a_proxy_that_is_not_there_is_a_failure(run: Run, client) -> None:
+def test_a_proxy_that_is_not_there_is_a_failure(run: Run, proxy_client) -> None:
     async def main() -> None:
         async with RawServer(echo) as server:
             pass
-        async with client(proxy=f"http://127.0.0.1:{server.port}") as it:
+        async with proxy_client(proxy=f"http://127.0.0.1:{server.port}") as it:
             failure = await it.transport.send(Request("http://far.test/", {}, b"{}"))
             assert failure.kind == "connect"
             assert "proxy" in failure.detail
@@ -226,10 +226,10 @@ def test_a_proxy_that_is_not_there_is_a_failure(run: Run, client) -> None:
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "127.0.0.1:3128", "http://", "http://["])
-def test_a_proxy_that_can_not_work_is_refused_at_once(run: Run, client, proxy: str) -> None:
+def test_a_proxy_that_can_not_work_is_refused_at_once(run: Run, proxy_client, proxy: str) -> None:
     async def main() -> None:
         with pytest.raises(JobError, match="--proxy"):
-            client(proxy=proxy)
+            proxy_client(proxy=proxy)
 
     run(main)
 

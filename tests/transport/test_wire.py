@@ -30,6 +30,9 @@ class Pipe(asyncio.Transport):
     def abort(self) -> None:
         self.aborted = True
 
+    def close(self) -> None:
+        self.aborted = True
+
     def is_closing(self) -> bool:
         return self.aborted
 

@@ -1,0 +1,447 @@
+"""Connections below aiohttp's client: a request in one write, a plain answer read where it comes in.
+
+A protocol of our own instead of aiohttp's, because a request through ClientSession costs five times
+what the wire costs: objects for request, response, stream, timers and a parser for each. Here an
+answer of the usual kind is read by a strict reader in C (`_answer.pxi`) and becomes a response in
+the same call that brought its last byte. Whatever that reader does not know goes, from the answer's
+first byte on, to what `make_wire` gives: aiohttp's parser under the same rules. The reader never
+guesses: it knows answers whole or not at all, so that there is one authority on odd ones.
+
+The rules on which bytes were asked for are those at the head of `transport/wire.py`.
+"""
+
+import zlib
+from collections.abc import Mapping
+
+from aiohttp import ClientConnectionResetError, ClientOSError, ServerDisconnectedError
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.string cimport memcpy
+from libc.stdint cimport int64_t
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
+
+cdef extern from *:
+    """
+    #include <errno.h>
+    #include <string.h>
+    #include <sys/socket.h>
+    #include <sys/uio.h>
+
+    #ifndef MSG_NOSIGNAL  /* macOS; Python ignores SIGPIPE */
+    #define MSG_NOSIGNAL 0
+    #endif
+
+    /* What the socket took of head + length + body; -1 where it took nothing now. */
+    static Py_ssize_t wire_send(int fd, const char *head, size_t head_size, const char *length,
+                                size_t length_size, const char *body, size_t body_size) {
+        struct iovec parts[3] = {
+            {(void *)head, head_size}, {(void *)length, length_size}, {(void *)body, body_size}};
+        struct msghdr message;
+        memset(&message, 0, sizeof message);
+        message.msg_iov = parts;
+        message.msg_iovlen = 3;
+        return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+
+    /* Whether nothing waits in the socket: no byte, no end, no error. */
+    static int wire_silent(int fd) {
+        char byte;
+        ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+        return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    }
+    """
+    Py_ssize_t wire_send(int fd, const char *head, size_t head_size, const char *length,
+                         size_t length_size, const char *body, size_t body_size)
+    int wire_silent(int fd)
+    int memcmp(const void *one, const void *other, size_t size) nogil
+
+include "_answer.pxi"
+include "_headers.pxi"
+
+DEF JOINED_BYTES = 65536  # a larger body is not copied to stand behind its head
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return <int64_t>now.tv_sec * 1000000000 + now.tv_nsec
+
+
+@cython.final
+cdef class Lines:
+    """The connections of one transport, and the one clock for all of their deadlines.
+
+    A timer for each request would cost as much as parsing its answer. `tick_ns` is how late an
+    attempt may be ended, or an idle connection closed.
+    """
+
+    cdef object _loop, _counters, _make_response, _make_wire, _timer
+    cdef set _lines
+    cdef int64_t _timeout_ns, _idle_ns
+    cdef double _tick_seconds
+    cdef Py_ssize_t _max_body_bytes
+    cdef readonly bint closed
+
+    def __init__(
+        self, loop, counters, make_response, make_wire, *, timeout_seconds, idle_seconds,
+        max_body_bytes
+    ):
+        self._loop = loop
+        self._counters = counters
+        self._make_response = make_response
+        self._make_wire = make_wire
+        self._timeout_ns = int(timeout_seconds * 1e9)
+        self._idle_ns = int(idle_seconds * 1e9)
+        self._tick_seconds = min(max(min(timeout_seconds, idle_seconds) / 32, 0.005), 0.25)
+        self._max_body_bytes = max_body_bytes
+        self._lines = set()
+        self._timer = None
+        self.closed = False
+
+    def make_line(self):
+        """A protocol for a new connection."""
+        return Line(self)
+
+    def __len__(self):
+        return len(self._lines)
+
+    def take(self, dict idle):
+        """The connection that was used last of those in `idle`, if it may be used; else None."""
+        cdef Line line
+        while idle:
+            line = <Line>idle.popitem()[0]
+            line._idle = None
+            if line.is_clean():
+                return line
+            line.abort()
+        return None
+
+    def close(self):
+        """Close all connections; those that are being made close as soon as they are there."""
+        self.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for line in list(self._lines):
+            (<Line>line).abort()
+
+    cdef void _came(self, Line line) except *:
+        self._lines.add(line)
+        if self.closed:
+            line.abort()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._tick_seconds, self._sweep)
+
+    def _sweep(self):
+        cdef Line line
+        cdef int64_t now = now_ns()
+        for one in list(self._lines):
+            line = <Line>one
+            if line._asked:
+                if now >= line._deadline_ns:
+                    line.expire()
+            elif line._idle is not None and now - line._idle_since_ns >= self._idle_ns:
+                line.abort()
+        self._timer = None
+        if self._lines:
+            self._timer = self._loop.call_later(self._tick_seconds, self._sweep)
+
+
+@cython.final
+cdef class Line:
+    """One connection: the protocol of its transport, and the exchange that is under way on it.
+
+    `wire` is what reads an answer that the plain reader does not know, while there is one.
+    `sent_ns` is when the newest request was begun to be written, `requests` counts them.
+    """
+
+    cdef Lines _lines
+    cdef object _transport, _waiter
+    cdef dict _idle  # where it waits to be used
+    cdef bytearray _held  # of an answer that is not complete
+    cdef Py_ssize_t _need, _scanned
+    cdef Head _head
+    cdef Chunks _chunks
+    cdef int _fd
+    cdef bint _encrypted, _asked, _soiled, _buffered
+    cdef int64_t _deadline_ns, _idle_since_ns
+    cdef dict _home
+    cdef readonly object wire
+    cdef readonly int64_t sent_ns, requests
+    cdef readonly bint answering  # whether the newest answer has begun
+
+    def __init__(self, Lines lines):
+        self._lines = lines
+        self._fd = -1
+
+    # --- what the event loop calls ----------------------------------------------------------------
+
+    def connection_made(self, transport):
+        self._transport = transport
+        self._encrypted = transport.get_extra_info("sslcontext") is not None
+        self._fd = transport.get_extra_info("socket").fileno()
+        self._lines._came(self)
+
+    def pause_writing(self):
+        """Nothing to do: what is written is in memory anyway."""
+
+    def resume_writing(self):
+        pass
+
+    def eof_received(self):
+        """Let the transport close: no answer goes on behind the end of its connection."""
+
+    def data_received(self, bytes data):
+        if self.wire is not None:
+            self.wire.data_received(data)
+        elif not self._asked:
+            self._soil()
+        elif self._held is not None:
+            self._held += data
+            self._go_on(PyBytes_GET_SIZE(data))
+        else:
+            self.answering = True
+            self._begin(data)
+
+    def connection_lost(self, exc):
+        if self.wire is not None:
+            self.wire.connection_lost(exc)
+        else:  # what the plain reader holds of an answer says how long it is: it was cut
+            self._held = None
+            self._fail(error_of(exc))
+        self._leave_idle()
+        self._transport = None
+        self._fd = -1
+        self._lines._lines.discard(self)
+
+    # --- what a transport calls -------------------------------------------------------------------
+
+    def ask(self, bytes head, bytes body, dict home, int64_t deadline_ns=0):
+        """Write a request now; returns a future of the response, or of None: read `wire`.
+
+        `head` ends where the body's length stands. When the answer is complete the connection goes
+        to `home`. Raises ClientConnectionResetError where the connection has ended, and then
+        nothing was written.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise ClientConnectionResetError("the connection has ended")
+        self._waiter = waiter = self._lines._loop.create_future()
+        self.sent_ns = now_ns()
+        self._deadline_ns = deadline_ns or self.sent_ns + self._lines._timeout_ns
+        self._home = home
+        self._asked = True
+        self.answering = False
+        self.requests += 1
+        self._write(head, body)
+        return waiter
+
+    @property
+    def deadline_ns(self):
+        """When the newest request is to be over."""
+        return self._deadline_ns
+
+    def is_clean(self):
+        """Whether a request may be written: open, nothing under way, nothing come unasked."""
+        if self._transport is None or self._asked or self._soiled or self._transport.is_closing():
+            return False
+        # A TLS server's session tickets wait on a new connection without being anybody's answer.
+        return (self._encrypted and not self.requests) or wire_silent(self._fd)
+
+    def give_back(self, dict home):
+        """Keep a connection that was taken and not used."""
+        if self._transport is not None and not self._lines.closed:
+            self._rest(home)
+
+    def over(self):
+        """End the exchange that `wire` read: keep the connection only if nothing is left of it."""
+        wire, self.wire = self.wire, None
+        self._asked = False
+        self._waiter = None
+        if self._transport is None:
+            return
+        if wire.is_clean() and not wire._reading_paused and not self._lines.closed:
+            self._rest(self._home)
+        else:
+            self.abort()
+
+    def drop(self, waiter):
+        """Close the connection if it still waits for this answer."""
+        if self._waiter is waiter:
+            self.abort()
+
+    def abort(self):
+        """Close without a farewell, for which a peer that still sends could make us wait."""
+        self._leave_idle()
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- the exchange -----------------------------------------------------------------------------
+
+    cdef int _write(self, bytes head, bytes body) except -1:
+        cdef bytes length = b"%d\r\n\r\n" % PyBytes_GET_SIZE(body)
+        cdef Py_ssize_t taken = 0, whole
+        self._buffered = self._encrypted
+        if self._encrypted:
+            if PyBytes_GET_SIZE(body) <= JOINED_BYTES:
+                self._transport.write(head + length + body)
+            else:
+                self._transport.writelines([head + length, body])
+            return 0
+        whole = PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(length) + PyBytes_GET_SIZE(body)
+        # Past the event loop: its queue of writes costs more than the system call. It has none of
+        # this connection's to do, or the connection would not have been clean.
+        taken = wire_send(
+            self._fd, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
+            PyBytes_AS_STRING(length), PyBytes_GET_SIZE(length),
+            PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body),
+        )
+        if taken != whole:  # an error will meet the transport too, and be told by it
+            self._buffered = True
+            self._write_rest(head + length, body, max(taken, 0))
+        return 0
+
+    cdef int _write_rest(self, bytes head, bytes body, Py_ssize_t taken) except -1:
+        cdef Py_ssize_t head_size = PyBytes_GET_SIZE(head)
+        if taken < head_size:
+            self._transport.writelines([head[taken:], body])
+        else:
+            self._transport.write(memoryview(body)[taken - head_size :])
+        return 0
+
+    cdef int _begin(self, bytes data) except -1:
+        """The first bytes of an answer: its whole head, or it is not of the usual kind."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(data)
+        if not read_head(PyBytes_AS_STRING(data), size, &self._head):
+            return self._hand_over(data)
+        if self._head.length < 0:
+            self._chunks = Chunks(0, 0, 0, 0)
+            self._scanned = self._head.size
+            return self._follow_chunks(data, PyBytes_AS_STRING(data), size)
+        if self._head.length > self._lines._max_body_bytes:
+            return self._hand_over(data)
+        self._need = self._head.size + self._head.length
+        if size >= self._need:
+            return self._complete(data, size)
+        self._held = bytearray(data)
+        return 0
+
+    cdef int _go_on(self, Py_ssize_t more) except -1:
+        cdef bytearray held = self._held
+        if self._head.length < 0:
+            return self._follow_chunks(held, held, len(held))
+        if len(held) >= self._need:
+            return self._complete(bytes(held), len(held))
+        return 0
+
+    cdef int _follow_chunks(self, object data, const char *text, Py_ssize_t size) except -1:
+        cdef Py_ssize_t used = scan_chunks(&self._chunks, text + self._scanned, size - self._scanned)
+        if used < 0 or self._chunks.total > self._lines._max_body_bytes:
+            return self._hand_over(bytes(data))
+        self._scanned += used
+        if self._chunks.state == CHUNKS_DONE:
+            self._need = self._scanned
+            return self._complete(bytes(data), size)
+        if self._scanned > 2 * self._lines._max_body_bytes + MOST_HEAD:  # hardly any body in it
+            return self._hand_over(bytes(data))
+        if self._held is None:
+            self._held = bytearray(data)
+        return 0
+
+    cdef int _complete(self, bytes data, Py_ssize_t size) except -1:
+        """All bytes of an answer are there, and maybe more."""
+        cdef bytes body
+        if self._head.length >= 0:
+            body = PyBytes_FromStringAndSize(
+                PyBytes_AS_STRING(data) + self._head.size, self._head.length
+            )
+        else:
+            body = join_chunks(
+                PyBytes_AS_STRING(data) + self._head.size, <Py_ssize_t>self._chunks.total
+            )
+        if self._head.gzip:
+            body = inflate(body, self._lines._max_body_bytes)
+            if body is None:
+                return self._hand_over(data)
+        waiter, self._waiter = self._waiter, None
+        self._held = None
+        self._asked = False
+        if size > self._need:
+            self._soil()
+        elif self._buffered and self._transport.get_write_buffer_size() > 0:
+            self.abort()  # an answer that came before its request was written whole, like a 413
+        elif waiter.cancelled():
+            self.abort()
+        else:
+            self._rest(self._home)
+        if not waiter.done():
+            headers = Headers(data[: self._head.size])
+            waiter.set_result(
+                self._lines._make_response(
+                    self._head.status, headers, body, self.sent_ns, now_ns()
+                )
+            )
+        return 0
+
+    cdef int _hand_over(self, bytes data) except -1:
+        """Let aiohttp's parser read this answer, from its first byte on."""
+        self._held = None
+        self.wire = self._lines._make_wire(self._transport)
+        if not self._waiter.done():
+            self._waiter.set_result(None)
+        self.wire.data_received(data)
+        return 0
+
+    cdef int _rest(self, dict home) except -1:
+        self._idle = home
+        self._idle_since_ns = now_ns()
+        home[self] = None
+        return 0
+
+    cdef int _leave_idle(self) except -1:
+        if self._idle is not None:
+            self._idle.pop(self, None)
+            self._idle = None
+        return 0
+
+    cdef int _soil(self) except -1:
+        if not self._soiled:
+            self._soiled = True
+            self._lines._counters.soiled += 1
+        self.abort()
+        return 0
+
+    cdef int expire(self) except -1:
+        """The time of the exchange is up."""
+        if self.wire is not None:
+            self.wire.set_exception(TimeoutError())
+        else:
+            self._fail(TimeoutError())
+        self.abort()
+        return 0
+
+    cdef int _fail(self, error) except -1:
+        waiter, self._waiter = self._waiter, None
+        self._asked = False
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        return 0
+
+
+def error_of(exc):
+    """What aiohttp calls the end of a connection on which an answer was waited for."""
+    if exc is None:
+        return ServerDisconnectedError()
+    return ClientOSError(*exc.args) if isinstance(exc, OSError) else exc
+
+
+cdef bytes inflate(bytes body, Py_ssize_t max_bytes):
+    """A gzip body, inflated; None where it is not exactly one whole member within the bound."""
+    inflating = zlib.decompressobj(31)
+    try:
+        out = inflating.decompress(body, max_bytes + 1)
+    except zlib.error:
+        return None
+    if len(out) > max_bytes or not inflating.eof or inflating.unused_data:
+        return None
+    return out
