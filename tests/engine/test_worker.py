@@ -150,7 +150,7 @@ def play(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         **job: Any,
     ) -> None:
         transport = FakeTransport(serve, seconds)
-        monkeypatch.setattr(worker_module, "SessionTransport", lambda **_: transport)
+        monkeypatch.setattr(worker_module, "transport_for", lambda *_, **__: transport)
         made = Job(model="m", prompt="{{ text }}", base_url="http://127.0.0.1:1/v1", **job)
 
         async def begin(loop: VirtualLoop) -> None:

@@ -57,7 +57,7 @@ from penstock.observe.bottleneck import Hold, slot_time
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H
 from penstock.providers.provider import provider_for
-from penstock.transport.session import SessionTransport
+from penstock.transport.choice import transport_for
 
 BEAT_SECONDS = 0.05
 PACE_NS = 250_000_000
@@ -115,9 +115,7 @@ class Worker:
         self._id_column = setup.id_column
         descriptors.allow(descriptors.needed_by_worker(setup.slots))
         self._provider = provider_for(job)
-        self._transport = SessionTransport(
-            timeout_seconds=job.timeout, ca_file=job.ca_file, proxy=job.proxy
-        )
+        self._transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
         self._pacer = Pacer(self._limiter)
         self._key = credentials.Secret(setup.key) if setup.key is not None else None
         self._extra_headers = setup.headers

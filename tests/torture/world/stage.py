@@ -86,7 +86,7 @@ def staged(world: World) -> Iterator[None]:
         patch.setattr(worker, "provider_for", provider_of)
         patch.setattr(
             worker,
-            "SessionTransport",
+            "transport_for",
             lambda timeout_seconds, **_: Line(world, timeout_seconds),
         )
         patch.setattr(worker, "BEAT_SECONDS", plot.beat_seconds)
