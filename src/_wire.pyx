@@ -428,7 +428,7 @@ cdef class Line:
         return 0
 
 
-def error_of(exc):
+cdef object error_of(exc):
     """What aiohttp calls the end of a connection on which an answer was waited for."""
     if exc is None:
         return ServerDisconnectedError()

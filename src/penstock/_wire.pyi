@@ -5,10 +5,7 @@ Hand-written. All times are nanoseconds of CLOCK_MONOTONIC. The rules are told i
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Protocol
-
-class Soilable(Protocol):
-    soiled: int
+from typing import Any
 
 class Headers(Mapping[str, str]):
     """A read-only mapping of field names, in any case, to values; the first of a name counts."""
@@ -30,13 +27,12 @@ class Lines:
     connections end up to a thirty-second of their time late, at least 5 ms and at most 250.
     """
 
-    counters: Soilable
     @property
     def closed(self) -> bool: ...
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        counters: Soilable,
+        counters: Any,
         make_response: Callable[[int, Headers, bytes, int, int], Any],
         make_wire: Callable[[asyncio.Transport], Any],
         *,

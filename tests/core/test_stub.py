@@ -1,14 +1,24 @@
-"""The hand-written `_core.pyi` says what the extension has, no more and no less."""
+"""The hand-written stubs say what the extensions have, no more and no less."""
 
 from __future__ import annotations
 
 import ast
+import asyncio
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
+
+import pytest
 
 import penstock
-from penstock import _core
+from penstock import _core, _wire
 
-STUB = ast.parse((Path(penstock.__file__).parent / "_core.pyi").read_text())
+STUBS = {
+    module: ast.parse((Path(penstock.__file__).parent / name).read_text()).body
+    for module, name in ((_core, "_core.pyi"), (_wire, "_wire.pyi"))
+}
+BASES = {"Mapping": Mapping, "Protocol": asyncio.Protocol}
+EACH = pytest.mark.parametrize("module", STUBS, ids=["core", "wire"])
 
 
 def declared(body: list[ast.stmt]) -> dict[str, ast.stmt]:
@@ -29,23 +39,40 @@ def public(thing: object) -> set[str]:
     return {name for name in dir(thing) if not name.startswith("_")}
 
 
-def test_the_stub_names_what_the_module_has() -> None:
-    assert set(declared(STUB.body)) == public(_core)
+def inherited(node: ast.ClassDef) -> set[str]:
+    return {
+        name
+        for base in node.bases
+        for name in public(BASES[ast.unparse(base).split(".")[-1].split("[")[0]])
+    }
 
 
-def test_the_stub_names_what_the_classes_have() -> None:
-    for name, node in declared(STUB.body).items():
+@EACH
+def test_the_stub_names_what_the_module_has(module: ModuleType) -> None:
+    own = {
+        name
+        for name in public(module)
+        if getattr(getattr(module, name), "__module__", module.__name__) == module.__name__
+    }
+    assert set(declared(STUBS[module])) == own - {"zlib"}
+
+
+@EACH
+def test_the_stub_names_what_the_classes_have(module: ModuleType) -> None:
+    for name, node in declared(STUBS[module]).items():
         if isinstance(node, ast.ClassDef):
-            assert set(declared(node.body)) == public(getattr(_core, name)), name
+            base = inherited(node)
+            assert set(declared(node.body)) | base == public(getattr(module, name)) | base, name
 
 
-def test_the_parameters_are_named_as_in_the_stub() -> None:
-    for name, node in declared(STUB.body).items():
+@EACH
+def test_the_parameters_are_named_as_in_the_stub(module: ModuleType) -> None:
+    for name, node in declared(STUBS[module]).items():
         members = declared(node.body) if isinstance(node, ast.ClassDef) else {"": node}
         for member, function in members.items():
             if isinstance(function, ast.FunctionDef) and not is_property(function):
-                thing = getattr(getattr(_core, name), member) if member else getattr(_core, name)
-                signature = thing.__doc__.split("\n")[0]
+                thing = getattr(module, name)
+                signature = (getattr(thing, member) if member else thing).__doc__.split("\n")[0]
                 for argument in function.args.args:
                     assert argument.arg in signature, f"{name}.{member}: {signature}"
 

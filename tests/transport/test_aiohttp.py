@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import aiohttp
 import pytest
@@ -24,6 +25,7 @@ from aiohttp.client_proto import ResponseHandler
         (ResponseHandler.connection_lost, ["self", "exc"]),
         (ResponseHandler.set_exception, ["self", "exc", "exc_cause"]),
         (ResponseHandler.abort, ["self"]),
+        (ResponseHandler.read, ["self"]),
         (ResponseHandler.is_connected, ["self"]),
         (streams.DataQueue.feed_data, ["self", "data", "size"]),
         (streams.StreamReader.readany, ["self"]),
@@ -59,12 +61,29 @@ def test_a_response_is_made_of_what_it_was() -> None:
         (ResponseHandler.data_received, ["self._payload = payload"]),
         (BaseProtocol.resume_reading, ['self.data_received(b"")', "self._reading_paused = False"]),
         (BaseProtocol.pause_reading, ["self._reading_paused = True"]),
+        (connector.TCPConnector._create_connection, ["_, proto = await", "return proto"]),
+        (connector.TCPConnector._wrap_create_connection, ["create_connection(*args, **kwargs, "]),
         (client.ClientSession._request, ["except asyncio.TimeoutError", "ConnectionTimeoutError("]),
     ],
 )
 def test_a_name_is_where_it_was(place, words: list[str]) -> None:
     source = inspect.getsource(place)
     assert [word for word in words if word not in source] == []
+
+
+def test_a_connection_is_opened_for_a_request_that_has_only_a_url() -> None:
+    """All that opening one asks of a request, and none of it is made by a session."""
+    place = inspect.getsource(aiohttp.TCPConnector._create_direct_connection)
+    place += inspect.getsource(aiohttp.TCPConnector._wrap_create_connection)
+    place += inspect.getsource(aiohttp.TCPConnector._get_ssl_context)
+    asked = set(re.findall(r"\breq\.(\w+)", place))
+    assert asked <= {"url", "port", "connection_key", "server_hostname", "is_ssl", "ssl"}
+
+
+def test_an_answer_is_read_until_it_is_more_than_information() -> None:
+    source = inspect.getsource(client_reqrep.ClientResponse.start)
+    assert "message, payload = await protocol.read()" in source
+    assert "if message.code < 100 or message.code > 199 or message.code == 101" in source
 
 
 def test_nothing_is_awaited_between_getting_a_connection_and_writing() -> None:
