@@ -11,6 +11,12 @@ cdef class Headers:
         self._head = head
 
     def __getitem__(self, str name):
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def get(self, str name, default=None):
         cdef bytes wanted = name.lower().encode("utf-8", "surrogateescape")
         cdef const unsigned char *text = <const unsigned char *>PyBytes_AS_STRING(self._head)
         cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(self._head), end, wide
@@ -18,16 +24,10 @@ cdef class Headers:
         while True:
             at = end_of_line(text, at, size)
             if at + wide >= size:
-                raise KeyError(name)
+                return default
             if text[at + wide] == 58 and same(text + at, wide, PyBytes_AS_STRING(wanted), wide):
                 end = end_of_line(text, at, size)
                 return said(self._head[at + wide + 1 : end])
-
-    def get(self, str name, default=None):
-        try:
-            return self[name]
-        except KeyError:
-            return default
 
     def getall(self, str name):
         """Every value of a name; KeyError where there is none."""

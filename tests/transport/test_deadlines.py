@@ -80,6 +80,19 @@ def test_a_new_connection_is_kept_when_ready_returns_at_once(
     run(main)
 
 
+def test_ready_may_have_nothing_to_wait_for(run: Run, client) -> None:
+    async def main() -> None:
+        async with RawServer(echo) as server, client() as it:
+            called: list[int] = []
+            for body in (b"1", b"2", b"3"):
+                answer = await it.answer(server, body, ready=lambda: called.append(1))
+                assert answer.body == body
+            assert called == [1, 1, 1]
+            assert len(server.peers) == 1
+
+    run(main)
+
+
 def test_the_time_from_ready_to_the_write_is_short(run: Run, client) -> None:
     async def main() -> None:
         async with RawServer(echo) as server, client() as it:
@@ -190,6 +203,25 @@ def test_a_timeout_on_a_reused_connection_is_not_tried_again(run: Run, client) -
             await it.answer(server)
             assert (await it.failure(server)).kind == "timeout"
             assert len(server.peers) == 1
+
+    run(main)
+
+
+def test_the_time_goes_on_over_a_replaced_connection(run: Run, client) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            if peer.number == 0:
+                peer.say(counted(await peer.request()))
+                await peer.request()
+                await asyncio.sleep(0.7)
+                return
+            await silence(peer)
+
+        async with RawServer(serve) as server, client(timeout_seconds=1) as it:
+            await it.answer(server)
+            failure = await it.failure(server)
+            assert (failure.kind, len(server.peers)) == ("timeout", 2)
+            assert failure.done_ns - failure.sent_ns < 0.65e9
 
     run(main)
 

@@ -70,11 +70,12 @@ class DirectTransport:
             return line
         if ready is not None:
             try:
-                await ready()
+                if (waiting := ready()) is not None:
+                    await waiting
             except BaseException:
                 line.give_back(endpoint.idle)
                 raise
-            if not line.is_clean():
+            if (waiting is not None or not line.requests) and not line.is_clean():
                 line.abort()
                 line = self._lines.take(endpoint.idle) or await self._open(endpoint)
                 if isinstance(line, Failure):

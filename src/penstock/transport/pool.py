@@ -89,7 +89,8 @@ class Pool(aiohttp.TCPConnector):
 async def _await_ready(attempt: Attempt, conn: Connection) -> None:
     assert attempt.ready is not None
     try:
-        await attempt.ready()
+        if (waiting := attempt.ready()) is not None:
+            await waiting
     except BaseException as refusal:
         attempt.refusal = refusal
         conn.release()

@@ -13,7 +13,7 @@ import msgspec
 
 from penstock.transport.failure import Failure
 
-Ready = Callable[[], Awaitable[None]]
+Ready = Callable[[], Awaitable[None] | None]
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -71,8 +71,9 @@ class Transport(Protocol):
     async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
         """Make one attempt.
 
-        `ready` is awaited once, with an open connection in hand; when it returns, the request is
-        written in the same step of the event loop. Should the connection have ended meanwhile, the
+        `ready` is called once, with an open connection in hand, and what it returns is awaited;
+        None says that there is nothing to wait for. Then the request is written in the same step of
+        the event loop. Should the connection have ended meanwhile, the
         request goes out on another without asking again. What `ready` raises is raised here, and
         nothing was sent. Cancelling closes the connection, if anything was written to it.
         """
