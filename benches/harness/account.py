@@ -1,0 +1,116 @@
+"""Runs one command and says what it cost: CPU of the process and of all that it ever started.
+
+    python benches/harness/account.py --cores 0 [--mark 'out/.x.*.tmp'] -- COMMAND...
+
+A process of its own, so that the system's own sum over waited-for children (RUSAGE_CHILDREN) holds
+the command's tree and nothing else. It is a subreaper: a daemon that the command leaves behind
+becomes its child, is waited for too, and is counted. Threads count in their process. One line of
+JSON goes to stdout, what the command says to stderr.
+
+`--mark` names a file that appears when a part begins that is to be told apart (the export): the
+CPU until then is read off the command's clock, so at most one look (5 ms) of that part counts as
+the rest, never the other way round. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PR_SET_CHILD_SUBREAPER = 36
+LOOK_SECONDS = 0.005
+PATIENCE_SECONDS = 10.0  # for what the command left behind, until it is killed
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def become_subreaper() -> None:
+    """Orphans below this process become its children. Raises OSError."""
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def cpu_so_far(pid: int) -> float:
+    """Seconds of CPU of a live process and of its children that were waited for."""
+    clock = (~pid << 3) | 2  # CPUCLOCK_SCHED of a process: what clock_getcpuclockid(3) returns
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return time.clock_gettime(clock) + (int(stat[13]) + int(stat[14])) / TICKS
+
+
+def wait_for(process: subprocess.Popen[bytes], mark: Path | None) -> float | None:
+    """Wait for the command's end; the CPU it had used when `mark` appeared, None if it did not."""
+    while mark is not None:
+        if any(mark.parent.glob(mark.name)):
+            return cpu_so_far(process.pid) if process.poll() is None else None
+        if process.poll() is not None:
+            return None
+        time.sleep(LOOK_SECONDS)
+    return None
+
+
+def children() -> list[int]:
+    """This process's children, adopted ones too."""
+    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(pid) for pid in listed.split()]
+
+
+def bury_orphans() -> int:
+    """Wait for all that the command left behind; returns how many had to be killed."""
+    deadline, killed = time.monotonic() + PATIENCE_SECONDS, 0
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return killed
+        if pid:
+            continue
+        if time.monotonic() > deadline:
+            for orphan in children():
+                os.kill(orphan, signal.SIGKILL)
+                killed += 1
+            deadline = time.monotonic() + PATIENCE_SECONDS
+        time.sleep(LOOK_SECONDS)
+
+
+def account(command: list[str], cores: set[int], mark: Path | None) -> dict[str, object]:
+    """Run a command on these cores; what it took."""
+    become_subreaper()
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=sys.stderr, preexec_fn=lambda: os.sched_setaffinity(0, cores)
+    )
+    at_mark = wait_for(process, mark)
+    code = process.wait()
+    wall = time.perf_counter() - began
+    killed = bury_orphans()
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return {
+        "exit_code": code,
+        "user_seconds": usage.ru_utime,
+        "system_seconds": usage.ru_stime,
+        "at_mark_seconds": at_mark,
+        "wall_seconds": wall,
+        "largest_resident_bytes": usage.ru_maxrss * 1024,
+        "killed": killed,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cores", required=True, help="with commas")
+    parser.add_argument("--mark", type=Path, help="a file name, with * where it is not known")
+    parser.add_argument("command", nargs="+")
+    given = parser.parse_args()
+    cores = {int(core) for core in given.cores.split(",")}
+    print(json.dumps(account(given.command, cores, given.mark)))
+
+
+if __name__ == "__main__":
+    main()
