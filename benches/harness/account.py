@@ -27,7 +27,7 @@ from pathlib import Path
 
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_SECONDS = 0.005
-PATIENCE_SECONDS = 10.0  # for what the command left behind, until it is killed
+PATIENCE_SECONDS = 60.0  # for what the command left behind, until it is killed
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
