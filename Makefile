@@ -7,10 +7,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
-.PHONY: help demo test torture soak mutants lint docs bench sanitize clean
+.PHONY: help demo test torture soak mutants lint docs bench bench-peers figures sanitize clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 $(READY): pyproject.toml setup.py $(wildcard src/*.pyx) src/_atomics.h $(wildcard src/*.pxi)
 	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; none was found." >&2; exit 1; }
@@ -47,9 +47,27 @@ lint: $(READY)  ## Check style and types
 docs: $(READY)  ## Write docs/cli.md anew from the commands
 	$(BIN)/python -m penstock.cli.reference > docs/cli.md
 
-bench: $(READY)  ## Time the core, then the whole engine against nginx
-	$(BIN)/python -m pytest benches --benchmark-only -p no:xdist --benchmark-json=benches/results/core-$(shell date -u +%F).json
-	$(BIN)/python benches/engine.py --save benches/results
+# A quick look needs a minute or two and proves little: `make bench QUICK=1`. SAVE= saves nothing.
+RECORDS ?= $(if $(QUICK),20000,1000000)
+PAIRS ?= $(if $(QUICK),3,5)
+SAVE ?= $(if $(QUICK),build/bench,benches/results)
+SAVING = $(if $(SAVE),--save $(SAVE))
+
+bench: $(READY)  ## Time the core, and the engine against Go, plain and over TLS (QUICK=1: a look)
+	@mkdir -p $(or $(SAVE),build/bench)
+	$(BIN)/python -m pytest benches/test_core.py --benchmark-only -p no:xdist -q \
+		--benchmark-json=$(or $(SAVE),build/bench)/core-$(shell date -u +%F).json
+	$(BIN)/python benches/engine.py --records $(RECORDS) --pairs $(PAIRS) $(SAVING)
+	$(BIN)/python benches/in_flight.py --seconds $(if $(QUICK),5,20) $(SAVING)
+	$(if $(QUICK),,$(if $(SAVE),$(BIN)/python benches/publish.py --results $(SAVE)))
+
+bench-peers: $(READY)  ## The same server asked by other clients, each in an environment of its own
+	$(BIN)/python benches/peers.py --install --records $(if $(QUICK),5000,100000) \
+		--pairs $(if $(QUICK),1,3) $(SAVING)
+	$(if $(QUICK),,$(if $(SAVE),$(BIN)/python benches/publish.py --results $(SAVE)))
+
+figures: $(READY)  ## Write the README's figures anew from the newest results
+	$(BIN)/python benches/publish.py
 
 # -fsanitize needs its own build: it never touches the one that is installed.
 sanitize: $(READY)  ## Test the core under the address and undefined-behaviour sanitizers

@@ -35,7 +35,8 @@ def caption(result: Result) -> str:
     pairs = 1 + max(run.pair for run in result.runs)
     more = max(figure.requests for figure in result.figures if figure.client == "penstock")
     return (
-        f"Median of {pairs} interleaved pairs of {more:,} records, {result.measured_at[:10]}, "
+        f"{'One pair' if pairs == 1 else f'Median of {pairs} interleaved pairs'} of {more:,} "
+        f"records, penstock {result.versions['penstock']}, {result.measured_at[:10]}, "
         f"{machine.cpu}, {machine.cores} cores, load {machine.load:.1f}"
     )
 

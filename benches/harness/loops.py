@@ -63,7 +63,7 @@ def prepare_wrk(task: Task) -> Prepared:
 
 def wrk_version() -> str:
     said = subprocess.run(["wrk", "--version"], capture_output=True, text=True, check=False).stdout
-    return said.split()[2] if said.startswith("wrk") else "?"
+    return said.split()[1] if said.startswith("wrk") else "?"
 
 
 def go() -> Client:

@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import time
 import urllib.request
@@ -46,7 +47,7 @@ pid {folder}/nginx.pid;
 events {{ worker_connections 16384; }}
 http {{
     access_log off;
-    log_format wire '$request_length $bytes_sent $connection';
+    log_format wire '$request_length $content_length $bytes_sent $connection';
     keepalive_requests 1000000000;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
@@ -77,7 +78,8 @@ class Wire(msgspec.Struct, frozen=True):
     """What a client's requests weighed: means over a short run of their own."""
 
     requests: int
-    request_bytes: float
+    head_bytes: float
+    body_bytes: float
     answer_bytes: float
     connections: int
 
@@ -100,14 +102,16 @@ class Nginx:
             return int(re.split(r"\s+", page.read().decode().splitlines()[2].strip())[2])
 
     def wire(self) -> Wire:
-        """What came to the logged ports since the last call."""
+        """What came to the logged ports since the last call; a body that is answered unread, as
+        here, is not in nginx's $request_length."""
         rows = [list(map(int, line.split())) for line in self._wire_log.read_text().splitlines()]
         os.truncate(self._wire_log, 0)
         return Wire(
             requests=len(rows),
-            request_bytes=sum(row[0] for row in rows) / len(rows),
-            answer_bytes=sum(row[1] for row in rows) / len(rows),
-            connections=len({row[2] for row in rows}),
+            head_bytes=statistics.fmean(row[0] for row in rows),
+            body_bytes=statistics.fmean(row[1] for row in rows),
+            answer_bytes=statistics.fmean(row[2] for row in rows),
+            connections=len({row[3] for row in rows}),
         )
 
 

@@ -46,9 +46,9 @@ def cells_of(figure: Figure) -> tuple[str, str]:
 
 
 def spread(figure: Spread) -> str:
-    """The median, and in small the range over the pairs."""
-    low, high = short(figure.least), short(figure.most)
-    return f"{short(figure.median)} <sub>{low} to {high}</sub>"
+    """The median, and in small the range over the pairs, where there is one."""
+    low, median, high = map(short, (figure.least, figure.median, figure.most))
+    return median if low == high else f"{median} <sub>{low} to {high}</sub>"
 
 
 def short(value: float) -> str:
