@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import signal
 import subprocess
@@ -22,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from harness.account import pinned
 from harness.engine_client import PENSTOCK
 from harness.machine import Machine, machine, versions
 from harness.nginx import free_ports
@@ -147,7 +147,7 @@ def measure(folder: Path, in_flight: int, rate: float, seconds: float) -> InFlig
     server = subprocess.Popen(
         [sys.executable, str(SERVER), str(port), str(delay)],
         stdout=subprocess.PIPE,
-        preexec_fn=lambda: os.sched_setaffinity(0, server_cores),
+        preexec_fn=pinned(server_cores),
     )
     command = [
         *(*PENSTOCK, "run", str(source), "--output", str(folder / "out.parquet")),
@@ -165,7 +165,7 @@ def measure(folder: Path, in_flight: int, rate: float, seconds: float) -> InFlig
     run = subprocess.Popen(
         command,
         stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: os.sched_setaffinity(0, engine_cores),
+        preexec_fn=pinned(engine_cores),
     )
     try:
         seen = watch(f"http://127.0.0.1:{metrics}/metrics", run, in_flight, seconds)

@@ -23,18 +23,30 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 LOOK_SECONDS = 0.005
 PATIENCE_SECONDS = 60.0  # for what the command left behind, until it is killed
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def become_subreaper() -> None:
-    """Orphans below this process become its children. Raises OSError."""
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+def set_process(option: int, value: int) -> None:
+    """prctl(2). Raises OSError."""
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option})")
+
+
+def pinned(cores: set[int]) -> Callable[[], None]:
+    """What a new process does first: keep to these cores, and end when its parent does."""
+
+    def pin() -> None:
+        os.sched_setaffinity(0, cores)
+        set_process(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return pin
 
 
 def cpu_so_far(pid: int) -> float:
@@ -81,11 +93,9 @@ def bury_orphans() -> int:
 
 def account(command: list[str], cores: set[int], mark: Path | None) -> dict[str, object]:
     """Run a command on these cores; what it took."""
-    become_subreaper()
+    set_process(PR_SET_CHILD_SUBREAPER, 1)
     began = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=sys.stderr, preexec_fn=lambda: os.sched_setaffinity(0, cores)
-    )
+    process = subprocess.Popen(command, stdout=sys.stderr, preexec_fn=pinned(cores))
     at_mark = wait_for(process, mark)
     code = process.wait()
     wall = time.perf_counter() - began
@@ -98,6 +108,7 @@ def account(command: list[str], cores: set[int], mark: Path | None) -> dict[str,
         "at_mark_seconds": at_mark,
         "wall_seconds": wall,
         "largest_resident_bytes": usage.ru_maxrss * 1024,
+        "preemptions": usage.ru_nivcsw,
         "killed": killed,
     }
 

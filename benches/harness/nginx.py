@@ -22,22 +22,9 @@ from pathlib import Path
 
 import msgspec
 
+from harness.account import pinned
 from harness.certificate import Certificate
-
-ANSWER = {
-    "id": "chatcmpl-0123456789",
-    "object": "chat.completion",
-    "created": 1700000000,
-    "model": "bench",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "The answer is forty-two. " * 10},
-            "finish_reason": "stop",
-        }
-    ],
-    "usage": {"prompt_tokens": 120, "completion_tokens": 48, "total_tokens": 168},
-}
+from harness.payload import ANSWER
 
 CONFIG = """
 daemon off;
@@ -133,7 +120,7 @@ def nginx(folder: Path, cores: set[int]) -> Iterator[Nginx]:
     )
     process = subprocess.Popen(
         [shutil.which("nginx") or "nginx", "-c", str(config), "-p", str(folder)],
-        preexec_fn=lambda: os.sched_setaffinity(0, cores),
+        preexec_fn=pinned(cores),
     )
     try:
         wait_until_listening(process, ports)

@@ -23,7 +23,7 @@ def plot(figures: list[Figure], note: str) -> str:
     """An SVG of clients' CPU per request, cheap ones on top."""
     figures = sorted(figures, key=lambda one: one.cpu_microseconds.median)
     scale = Scale.over(figures)
-    height = TOP + LINE * len(figures) + 46
+    height = TOP + LINE * len(figures) + 54
     bottom = TOP + LINE * len(figures) + 4
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '

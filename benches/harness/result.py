@@ -24,7 +24,7 @@ class Result(msgspec.Struct, kw_only=True):
     versions: dict[str, str]
     clients: dict[str, str]  # what each one is
     skipped: dict[str, str]  # what could not be had, and why
-    wire: dict[str, Wire]  # of a short run, without TLS
+    wire: dict[str, Wire]  # by client, of a short run that is not measured
     figures: list[Figure]
     runs: list[Run]
 

@@ -71,40 +71,45 @@ def tell_figure(one: Figure) -> None:
 
 def run(kind: str, what: str, clients: Sequence[Client], given: argparse.Namespace) -> None:
     """Measure, print, save."""
-    clients, skipped = there(clients, given.only)
-    engine_cores, server_cores = cores()
-    for tool in ("nginx", "openssl", "taskset"):
+    for tool in ("nginx", "openssl"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed; nothing was measured")
-    schemes = [False, True] if given.scheme == "both" else [given.scheme == "https"]
+    able, skipped = there(clients, given.only)
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
-        folder = Path(name)
-        about, runs, wire = machine(folder), [], {}
-        with nginx(folder / "nginx", server_cores) as server:
-            for tls in schemes:
-                plan = Plan(given.records, given.pairs, tls, engine_cores, server_cores)
-                able = [one for one in clients if one.tls or not tls]
-                if not tls:
-                    wire, failed = look(plan, server, able, folder)
-                    skipped |= failed
-                    clients = able = [one for one in able if one.name not in failed]
-                runs += compare(plan, server, able, folder, tell_run)
-    made = figures(runs)
-    for one in made:
-        tell_figure(one)
-    if given.save:
         result = Result(
             what=what,
             measured_at=now().isoformat(timespec="seconds"),
-            machine=about,
-            versions={**versions(), **{one.name: one.version() for one in clients}},
-            clients={one.name: one.what for one in clients},
+            machine=machine(Path(name)),
+            versions={**versions(), **{one.name: one.version() for one in able}},
+            clients={one.name: one.what for one in able},
             skipped=skipped,
-            wire=wire,
-            figures=made,
-            runs=runs,
+            wire={},
+            figures=[],
+            runs=[],
         )
+        measure(result, able, given, Path(name))
+    result.figures = figures(result.runs)
+    for one in result.figures:
+        tell_figure(one)
+    if given.save:
         print(f"saved {save(kind, result, given.save)}")
+
+
+def measure(
+    result: Result, clients: Sequence[Client], given: argparse.Namespace, folder: Path
+) -> None:
+    """Serve, look at every client, then let them take turns, first without TLS."""
+    engine_cores, server_cores = cores()
+    schemes = [False, True] if given.scheme == "both" else [given.scheme == "https"]
+    with nginx(folder / "nginx", server_cores) as server:
+        for tls in schemes:
+            plan = Plan(given.records, given.pairs, tls, engine_cores, server_cores)
+            able = [one for one in clients if one.tls or not tls]
+            wire, failed = look(plan, server, able, folder)
+            result.wire |= {f"{name}{' (TLS)' * tls}": seen for name, seen in wire.items()}
+            result.skipped |= failed
+            able = [one for one in able if one.name not in failed]
+            result.runs += compare(plan, server, able, folder, tell_run)
 
 
 def look(

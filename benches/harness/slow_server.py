@@ -16,26 +16,12 @@ import signal
 import sys
 
 import uvloop
+from payload import ANSWER
 
-ANSWER = json.dumps(
-    {
-        "id": "chatcmpl-0123456789",
-        "object": "chat.completion",
-        "created": 1700000000,
-        "model": "bench",
-        "choices": [
-            {
-                "index": 0,
-                "message": {"role": "assistant", "content": "The answer is forty-two. " * 10},
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 120, "completion_tokens": 48, "total_tokens": 168},
-    }
-).encode()
+BODY = json.dumps(ANSWER).encode()
 WHOLE = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
-) + ANSWER
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+) + BODY
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from harness.account import pinned
+
 ACCOUNTANT = Path(__file__).with_name("account.py")
 
 
@@ -24,6 +26,7 @@ class Usage(msgspec.Struct, frozen=True):
     wall_seconds: float
     largest_resident_bytes: int  # of the tree's largest process
     killed: int
+    preemptions: int = 0  # how often something else was given the core meanwhile
 
     @property
     def cpu_seconds(self) -> float:
@@ -44,12 +47,12 @@ def measured(
 ) -> Usage:
     """Run a command on `cores`, and its accountant on others. Raises RunFailed."""
     marked = ["--mark", mark] if mark else []
-    pinned = ["taskset", "-c", ",".join(map(str, sorted(accountant_cores)))]
     cores_words = ",".join(map(str, sorted(cores)))
     done = subprocess.run(
-        [*pinned, sys.executable, ACCOUNTANT, "--cores", cores_words, *marked, "--", *command],
+        [sys.executable, ACCOUNTANT, "--cores", cores_words, *marked, "--", *command],
         env={**os.environ, **(environment or {})},
         capture_output=True,
+        preexec_fn=pinned(accountant_cores),
         check=False,
     )
     said = done.stderr.decode(errors="replace")[-4000:]
