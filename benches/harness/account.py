@@ -50,10 +50,18 @@ def pinned(cores: set[int]) -> Callable[[], None]:
 
 
 def cpu_so_far(pid: int) -> float:
-    """Seconds of CPU of a live process and of its children that were waited for."""
-    clock = (~pid << 3) | 2  # CPUCLOCK_SCHED of a process: what clock_getcpuclockid(3) returns
+    """CPU seconds, in ticks of 10 ms, of a process and all below it: alive, dead or waited for."""
+    while True:
+        try:
+            return tree_cpu(pid)
+        except FileNotFoundError:  # something ended meanwhile, and counts elsewhere now
+            continue
+
+
+def tree_cpu(pid: int) -> float:
+    """One look. Raises FileNotFoundError where a process or a thread is gone."""
     stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return time.clock_gettime(clock) + (int(stat[13]) + int(stat[14])) / TICKS
+    return sum(map(int, stat[11:15])) / TICKS + sum(map(tree_cpu, children(pid)))
 
 
 def wait_for(process: subprocess.Popen[bytes], mark: Path | None) -> float | None:
@@ -67,10 +75,10 @@ def wait_for(process: subprocess.Popen[bytes], mark: Path | None) -> float | Non
     return None
 
 
-def children() -> list[int]:
-    """This process's children, adopted ones too."""
-    listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
-    return [int(pid) for pid in listed.split()]
+def children(pid: int) -> list[int]:
+    """A process's children, those too that nobody has waited for yet."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for one in threads for child in (one / "children").read_text().split()]
 
 
 def bury_orphans() -> int:
@@ -84,7 +92,7 @@ def bury_orphans() -> int:
         if pid:
             continue
         if time.monotonic() > deadline:
-            for orphan in children():
+            for orphan in children(os.getpid()):
                 os.kill(orphan, signal.SIGKILL)
                 killed += 1
             deadline = time.monotonic() + PATIENCE_SECONDS
