@@ -19,25 +19,11 @@ from penstock.engine.run import run as run_job
 from penstock.engine.signals import Switch
 from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, PenstockError, error_for
 from penstock.job import Job
-from penstock.ledger.results import results as read_results
 from penstock.observe.progress import Progress, progress_for
 from penstock.observe.report import Report
 from penstock.origins import load_job
-from penstock.simulator import Settings, spawn
 
 FINISHED = (EXIT_COMPLETE, EXIT_DEAD_LETTERS)
-
-# What --simulate asks: a provider on an ordinary day, which throttles and fails now and then.
-TYPICAL = Settings(
-    ttft_seconds=0.15,
-    seconds_per_token=0.005,
-    throttle=0.01,
-    html_500=0.01,
-    truncated=0.005,
-    disconnect=0.005,
-    reject=0.003,
-    retry_after_seconds=0.5,
-)
 
 
 def run(
@@ -152,6 +138,8 @@ def conduct(
     """Run or resume a job in an event loop of its own; with `--simulate`, beside a simulator."""
     with ExitStack() as stack:
         if job.simulate:
+            from penstock.simulator import TYPICAL, spawn  # late: few runs have use for it
+
             simulator = stack.enter_context(spawn(TYPICAL))
             job = msgspec.structs.replace(job, base_url=simulator.base_url)
         return run_job(
@@ -191,4 +179,6 @@ def results(
     The input's columns are in the output, not here. `partial` takes the rows that are done, also
     while the run goes on; without it a row that is missing raises LedgerError.
     """
+    from penstock.ledger.results import results as read_results  # late: no run needs it
+
     yield from read_results(Path(run_dir), partial=partial)

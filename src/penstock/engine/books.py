@@ -13,7 +13,7 @@ from penstock.disk import Disk
 from penstock.engine.leases import Ranges
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import write_checkpoint
-from penstock.ledger.figures import example
+from penstock.ledger.example import example
 from penstock.ledger.recovery import absorb, reread
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,11 +14,13 @@ from penstock.engine.opening import OpenRun
 from penstock.engine.stopping import Stopped
 from penstock.job import Job
 from penstock.ledger.account import Account
-from penstock.ledger.export import ExportReport
 from penstock.observe.observer import Observer
 from penstock.observe.report import Failure, Report
 from penstock.observe.slab_layout import C
 from penstock.version import VERSION
+
+if TYPE_CHECKING:  # with it comes all that an export needs
+    from penstock.ledger.export import ExportReport
 
 
 def report_of(

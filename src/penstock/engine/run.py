@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import uvloop
 
@@ -38,7 +38,6 @@ from penstock.errors import (
 )
 from penstock.job import Job
 from penstock.ledger.checkpoint import void_checkpoint
-from penstock.ledger.export import ExportReport, export
 from penstock.ledger.summary import write_summary
 from penstock.observe import events
 from penstock.observe.log import Log
@@ -47,6 +46,9 @@ from penstock.observe.progress import Progress
 from penstock.observe.redactor import Redactor
 from penstock.observe.report import Report
 from penstock.observe.state import Counted, Endpoint, Limit, RunState
+
+if TYPE_CHECKING:
+    from penstock.ledger.export import ExportReport
 
 COUNTED: Mapping[int, Counted] = {
     _core.REQUESTS: "requests",
@@ -249,6 +251,9 @@ class Conductor:
         return report
 
     def _export(self) -> ExportReport:
+        # Imported late: it takes longer to load than the first request may wait.
+        from penstock.ledger.export import export
+
         return export(
             self._opened.run_directory.path,
             Path(self._job.output),

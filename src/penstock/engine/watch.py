@@ -7,12 +7,12 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 
 from penstock._core import monotonic_ns
 from penstock.job import Job
 from penstock.observe.exporter import Exporter, listen
 from penstock.observe.linger import linger_seconds
-from penstock.observe.metrics import Labels, RunCollector, exposition
 from penstock.observe.observer import Observer
 from penstock.observe.progress import Progress
 from penstock.version import VERSION
@@ -69,13 +69,28 @@ def metrics_listener(job: Job, note: Callable[[str], None]) -> Iterator[socket.s
 
 async def serve_metrics(job: Job, observer: Observer, listener: socket.socket) -> Exporter:
     """Serve the metrics of a run on a socket that listens."""
-    labels = Labels(VERSION, job.provider, job.model or "")
-    collector = RunCollector(
-        lambda: (observer.snapshot(monotonic_ns()), observer.tally.totals()), labels
-    )
-    exporter = Exporter(listener, exposition(collector))
+    exporter = Exporter(listener, exposition_of(job, observer))
     await exporter.start()
     return exporter
+
+
+def exposition_of(job: Job, observer: Observer) -> Callable[[], bytes]:
+    """A function that renders the run's metrics as text.
+
+    What that needs is imported at the first scrape: before, it would hold up the first request.
+    """
+
+    @cache
+    def render() -> Callable[[], bytes]:
+        from penstock.observe.metrics import Labels, RunCollector, exposition
+
+        labels = Labels(VERSION, job.provider, job.model or "")
+        collector = RunCollector(
+            lambda: (observer.snapshot(monotonic_ns()), observer.tally.totals()), labels
+        )
+        return exposition(collector)
+
+    return lambda: render()()
 
 
 async def linger(

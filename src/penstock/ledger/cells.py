@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.types as kinds
 
 from penstock.sources.microseconds import in_microseconds
@@ -58,5 +57,7 @@ def is_time_line(kind: pa.DataType) -> bool:
 
 def times(column: pa.Array) -> pa.Array:
     """Timestamps as RFC 3339 text; without the Z where they have no zone."""
+    import pyarrow.compute as pc  # late: a run opens its output's writer before it begins
+
     # Arrow writes 2026-03-01 12:00:00Z; strftime would take ten times as long.
     return pc.replace_substring(column.cast(pa.string()), " ", "T", max_replacements=1)

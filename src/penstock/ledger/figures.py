@@ -13,6 +13,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from penstock.ledger.example import example
 from penstock.observe.report import Failure
 from penstock.record import FAILED, SUCCEEDED
 
@@ -93,13 +94,3 @@ class Figures(msgspec.Struct):
 def total(column: pa.Array) -> int:
     """The sum of a column; of truth values, how many are true."""
     return pc.sum(column).as_py() or 0
-
-
-def example(failures: pa.RecordBatch, at: int) -> Failure:
-    """One dead letter as the example of its class, not counted yet."""
-    return Failure(
-        count=0,
-        row=failures["row"][at].as_py(),
-        id=failures["id"][at].as_py(),
-        message=failures["error_message"][at].as_py() or "",
-    )

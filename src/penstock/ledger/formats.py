@@ -9,12 +9,7 @@ from typing import BinaryIO, Protocol
 import pyarrow as pa
 
 from penstock.errors import OutputError
-from penstock.ledger.arrow_output import ArrowOutput
-from penstock.ledger.csv_output import CsvOutput
-from penstock.ledger.jsonl_output import JsonlOutput
-from penstock.ledger.merge import single_batch
 from penstock.ledger.output_columns import OutputColumns
-from penstock.ledger.parquet_output import ParquetOutput
 
 
 class Output(Protocol):
@@ -26,14 +21,26 @@ class Output(Protocol):
 
 
 def output_for(target: Path, sink: BinaryIO, columns: OutputColumns) -> Output:
-    """The writer for `target`, into `sink`. Raises ArrowException for a type it can't hold."""
+    """The writer for `target`, into `sink`. Raises ArrowException for a type it can't hold.
+
+    Each is imported when it is wanted: what they need takes longer to load than the rest of a
+    start.
+    """
     schema = columns.schema
     if target.suffix == ".parquet":
+        from penstock.ledger.parquet_output import ParquetOutput
+
         return ParquetOutput(sink, schema)
     if target.suffix == ".arrow":
+        from penstock.ledger.arrow_output import ArrowOutput
+
         return ArrowOutput(sink, schema)
     if target.suffix == ".jsonl":
+        from penstock.ledger.jsonl_output import JsonlOutput
+
         return JsonlOutput(sink, columns.json_columns)
+    from penstock.ledger.csv_output import CsvOutput
+
     return CsvOutput(sink, schema)
 
 
@@ -45,7 +52,7 @@ def check_types(target: Path, columns: OutputColumns) -> None:
     for column in columns.kept_columns:
         alone = OutputColumns(columns.inputs, (column.name,), columns.prefix)
         try:
-            empty = single_batch(alone.schema.empty_table())
+            empty = pa.RecordBatch.from_pylist([], alone.schema)
             output_for(target, io.BytesIO(), alone).write(empty)
         except pa.ArrowException as error:
             raise OutputError(

@@ -6,7 +6,6 @@ from typing import Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from penstock.ledger.mark import Mark, SegmentName, ShardMark
 from penstock.record import FAILED
@@ -65,6 +64,8 @@ def written(batch: pa.RecordBatch, mark: Mark, start_bytes: int, end_bytes: int)
 
 def failures(batch: pa.RecordBatch) -> dict[str, bytes]:
     """The rows that failed, by error class."""
+    import pyarrow.compute as pc  # late: nothing is written before the first request
+
     failed = pc.equal(batch.column("outcome"), _FAILED)
     if not failed.true_count:
         return {}
@@ -78,6 +79,8 @@ def failures(batch: pa.RecordBatch) -> dict[str, bytes]:
 
 def spent(batch: pa.RecordBatch) -> Spent:
     """The sums of a batch; a null adds nothing."""
+    import pyarrow.compute as pc
+
     return Spent(
         **{name: pc.sum(batch.column(name)).as_py() or 0 for name in Spent.__struct_fields__}
     )

@@ -19,9 +19,9 @@ from typing import Final
 
 from penstock.errors import UsageError
 from penstock.observe.linger import RECENT_GAPS
-from penstock.observe.metrics import CONTENT_TYPE
 
 DEFAULT_PORT: Final = 9464
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 HEAD_LIMIT_BYTES: Final = 8192
 CLIENT_SECONDS: Final = 5.0
 MOST_CLIENTS: Final = 16

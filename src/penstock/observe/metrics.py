@@ -27,8 +27,6 @@ from penstock.observe.slab_layout import C, H
 from penstock.observe.snapshot import Snapshot
 from penstock.observe.tally import Totals
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-
 # Wished bounds, in seconds; what is served are the slab's own bounds nearest above them, because
 # only there is the count below a bound known exactly.
 REQUEST_BOUNDS: Final = (

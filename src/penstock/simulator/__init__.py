@@ -2,6 +2,6 @@
 
 from penstock.simulator.process import SimulatorProcess, spawn
 from penstock.simulator.server import Simulator, serve
-from penstock.simulator.settings import Settings
+from penstock.simulator.settings import TYPICAL, Settings
 
-__all__ = ["Settings", "Simulator", "SimulatorProcess", "serve", "spawn"]
+__all__ = ["TYPICAL", "Settings", "Simulator", "SimulatorProcess", "serve", "spawn"]

@@ -163,3 +163,16 @@ def bounds() -> tuple[tuple[str, float, float], ...]:
         if lows:
             found.append((name, max(lows), min(highs, default=float("inf"))))
     return tuple(found)
+
+
+# An ordinary day, on which a provider throttles and fails now and then.
+TYPICAL = Settings(
+    ttft_seconds=0.15,
+    seconds_per_token=0.005,
+    throttle=0.01,
+    html_500=0.01,
+    truncated=0.005,
+    disconnect=0.005,
+    reject=0.003,
+    retry_after_seconds=0.5,
+)

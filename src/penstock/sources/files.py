@@ -11,7 +11,6 @@ from typing import Protocol
 from penstock.sources.arrow import ArrowGroups
 from penstock.sources.bytesource import Source, open_source, pass_over
 from penstock.sources.frozen import FrozenInput, sample_of
-from penstock.sources.parquet import ParquetGroups
 from penstock.sources.resolve import ARROW, JSONL, PARQUET, STDIN
 from penstock.sources.shard import LINES, Cursor, Shard
 from penstock.sources.sniff import sniff
@@ -20,7 +19,15 @@ from penstock.sources.stdin import STDIN_NAME
 from penstock.sources.table import Groups, TableInput
 from penstock.sources.text import TextInput
 
-_TABLES: dict[str, Callable[[Path, str], Groups]] = {PARQUET: ParquetGroups, ARROW: ArrowGroups}
+
+def parquet_groups(path: Path, name: str) -> Groups:
+    """A Parquet file, opened. Imported late: its library takes long to load."""
+    from penstock.sources.parquet import ParquetGroups
+
+    return ParquetGroups(path, name)
+
+
+_TABLES: dict[str, Callable[[Path, str], Groups]] = {PARQUET: parquet_groups, ARROW: ArrowGroups}
 
 
 class InputFile(Protocol):

@@ -177,8 +177,13 @@ def schema_of_text(names: Iterable[str]) -> InputSchema:
 def schema_of_rows(rows: Iterable[dict[str, Any]]) -> InputSchema:
     """The columns of decoded rows."""
     types: dict[str, str] = {}
+    last: dict[str, type] = {}  # what is of the type that the row before had needs no further look
     for fields in rows:
         for name, value in fields.items():
+            kind = type(value)
+            if kind is not int and kind is last.get(name):  # of integers the size matters
+                continue
+            last[name] = kind
             known = types.get(name)
             found = type_of(value)
             if known != found:
