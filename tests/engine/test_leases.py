@@ -290,3 +290,21 @@ def test_what_is_left_of_a_shard_goes_before_the_next_one() -> None:
     for one in shards(12, 6):
         table.add_shard(one, [(one.first_row, one.first_row + one.rows)])
     assert [grant.wanted for grant in table.grants()] == [[(0, 4)], [(4, 6)], [(6, 10)], [(10, 12)]]
+
+
+def test_what_one_worker_committed_settles_its_own_leases_and_no_others() -> None:
+    done = RowSet()
+    table = LeaseTable(done)
+    for worker in (1, 2):
+        table.add_worker(worker)
+        table.give_credit(worker, 4)
+    for one in shards(8, 4):
+        table.add_shard(one, [(one.first_row, one.first_row + one.rows)])
+    first, second = table.grants()
+    done.add_range(0, 8)
+    table.settle(first.worker)
+    assert table.held_rows == second.rows
+    table.settle(99)
+    assert table.held_rows == second.rows
+    table.settle(second.worker)
+    assert table.idle

@@ -77,6 +77,15 @@ def test_what_is_missing_from_a_range_is_all_that_is_not_in_the_set(
     assert all(start < end for start, end in missing)
 
 
+def test_what_is_missing_on_several_pages_is_one_range() -> None:
+    many = RowSet([(0, 8000), (8100, 8200), (40_000, 40_001)])
+    assert list(many.missing(5000, 99_000)) == [(8000, 8100), (8200, 40_000), (40_001, 99_000)]
+    assert list(many.missing(8150, 30_000)) == [(8200, 30_000)]
+    assert list(RowSet().missing(3, 30_000)) == [(3, 30_000)]
+    assert list(RowSet([(0, 16_384)]).missing(8000, 16_384)) == []
+    assert list(RowSet([(0, 16_384)]).ranges()) == [(0, 16_384)]
+
+
 @given(ROWS, st.integers(0, 99), st.lists(st.integers(0, 99), max_size=5))
 def test_the_low_water_mark_is_the_first_row_that_is_not_in_the_set(
     rows: set[int], begun: int, gone: list[int]

@@ -55,13 +55,14 @@ class LeaseTable:
         self._waiting: deque[Waiting] = deque()
         self._credit: dict[int, int] = {}
         self._held: dict[int, list[Grant]] = {}
-        self._held_bytes = 0  # of rows leased and not committed, about
+        self._held_bytes: dict[int, int] = {}  # by worker: of rows not committed, about
         self._leases = 0
 
     def add_worker(self, worker: int) -> None:
         """A worker is ready, without credit yet."""
         self._credit[worker] = 0
         self._held[worker] = []
+        self._held_bytes[worker] = 0
 
     def add_shard(self, shard: Shard, wanted: Ranges) -> None:
         """Fresh rows to lease; those done already are left out."""
@@ -102,20 +103,24 @@ class LeaseTable:
         """Lease rows to one worker whatever its credit (the quarantine's way)."""
         return self._grant(worker, Waiting(shard, wanted))
 
-    def settle(self) -> None:
-        """Forget the leases whose rows are all committed."""
-        self._held_bytes = 0
-        for worker, held in self._held.items():
-            kept = []
-            for grant in held:
+    def settle(self, worker: int | None = None) -> None:
+        """Forget the leases whose rows are all committed: those of the worker that told of it.
+
+        None: of any. With many workers, to look at all of them each time one commits would take
+        most of a supervisor's time.
+        """
+        for number in self._held.keys() if worker is None else self._held.keys() & {worker}:
+            kept, size = [], 0
+            for grant in self._held[number]:
                 if undone := count(self._undone(grant.wanted)):
                     kept.append(grant)
-                    self._held_bytes += bytes_of(grant.shard, undone)
-            self._held[worker] = kept
+                    size += bytes_of(grant.shard, undone)
+            self._held[number], self._held_bytes[number] = kept, size
 
     def remove_worker(self, worker: int) -> list[Grant]:
         """A worker is dead and its segments merged: what is left of its leases, leased no more."""
         self._credit.pop(worker, None)
+        self._held_bytes.pop(worker, None)
         left = []
         for grant in self._held.pop(worker, []):
             wanted = self._undone(grant.wanted)
@@ -150,7 +155,7 @@ class LeaseTable:
         Not while many bytes are leased and not committed: they are kept until they are, and large
         records at a high rate would otherwise take memory as the disk takes time.
         """
-        if self._held_bytes >= MOST_HELD_BYTES:
+        if sum(self._held_bytes.values()) >= MOST_HELD_BYTES:
             return False
         return sum(max(0, credit) for credit in self._credit.values()) > self.waiting_rows
 
@@ -165,7 +170,8 @@ class LeaseTable:
         grant = Grant(self._leases, worker, waiting.shard, waiting.wanted, waiting.condemned)
         self._credit[worker] = self._credit.get(worker, 0) - grant.rows
         self._held.setdefault(worker, []).append(grant)
-        self._held_bytes += bytes_of(grant.shard, grant.rows)
+        size = self._held_bytes.get(worker, 0)
+        self._held_bytes[worker] = size + bytes_of(grant.shard, grant.rows)
         return grant
 
     def _undone(self, ranges: Ranges) -> Ranges:

@@ -227,7 +227,7 @@ class Supervisor:
                 if not worker.quarantine:
                     self._leasing.give_credit(worker.number, message.rows)
             case Committed():
-                self._merge(message.written)
+                self._merge(message.written, worker.number)
             case Fatal():
                 self._stop(fatal_verdict(message, self._plan.endpoint))
             case Failing():
@@ -249,14 +249,14 @@ class Supervisor:
             self._leasing.table.add_worker(worker.number)
             self._changed.set()
 
-    def _merge(self, written: list[Written]) -> None:
+    def _merge(self, written: list[Written], worker: int | None = None) -> None:
         before = len(self._books.done)
         self._books.absorb(written)
         if len(self._books.done) > before:
             self._stuck.progressed()
         self._state.succeeded = self._books.succeeded
         self._state.failed_by_class = self._books.failures
-        self._leasing.table.settle()
+        self._leasing.table.settle(worker)
         self._changed.set()
         ended, failed = self._state.succeeded + self._state.failed, self._state.failed
         if too_many_failed(ended, failed, self._plan.job.stop_failed_share):

@@ -102,6 +102,32 @@ def copy_of(page: Page) -> Page:
     return page if isinstance(page, bytes) else page[:]
 
 
+def gaps(page: Page, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """The numbers from `start` up to `end` that are not in the page, as ascending (first, end).
+
+    It looks at no other part of the page: leases are asked for much more often than pages.
+    """
+    if page is FULL:
+        return
+    if isinstance(page, array):
+        for at in range(bisect_left(page, start), bisect_left(page, end)):
+            if start < page[at]:
+                yield start, page[at]
+            start = page[at] + 1
+        if start < end:
+            yield start, end
+        return
+    bits = int.from_bytes(page[start >> 3 : (end + 7) >> 3], "little") >> (start & 7)
+    absent = ~bits & ((1 << (end - start)) - 1)
+    while absent:
+        skipped = (absent & -absent).bit_length() - 1
+        absent >>= skipped
+        length = (~absent & (absent + 1)).bit_length() - 1
+        absent >>= length
+        start += skipped + length
+        yield start - length, start
+
+
 def ranges(page: Page) -> Iterator[tuple[int, int]]:
     """The page as ascending (first, end), without `end`, that do not overlap, but may touch."""
     if isinstance(page, array):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from penstock.ledger.row_page import (
@@ -20,6 +21,7 @@ from penstock.ledger.row_page import (
     bitmap,
     copy_of,
     empty,
+    gaps,
     has,
     page_of,
     ranges,
@@ -155,32 +157,25 @@ class RowSet:
 
     def ranges(self) -> Iterator[tuple[int, int]]:
         """The set as ascending (first, end), without `end`, that neither touch nor overlap."""
-        return self._ranges_from(0)
+        return joined(
+            ((number << PAGE_BITS) + first, (number << PAGE_BITS) + last)
+            for number, page in enumerate(self._pages)
+            for first, last in ranges(page)
+        )
 
     def missing(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """The rows from `start` up to `end` that are not in the set, as ascending ranges."""
-        for first, last in self._ranges_from(start >> PAGE_BITS):
-            if first >= end:
-                break
-            if start < first:
-                yield start, first
-            start = max(start, last)
-        if start < end:
-            yield start, end
+        held = len(self._pages) << PAGE_BITS
+        beyond = [(max(start, held), end)] if max(start, held) < end else []
+        return joined(chain(self._gaps(start, min(end, held)), beyond))
 
-    def _ranges_from(self, page: int) -> Iterator[tuple[int, int]]:
-        """The ranges of the set's rows from a page on."""
-        start = end = page << PAGE_BITS
-        for number in range(page, len(self._pages)):
+    def _gaps(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """What is missing of rows for which there are pages, page by page."""
+        for number in range(start >> PAGE_BITS, -(-end // PAGE_ROWS)):
             base = number << PAGE_BITS
-            for first, last in ranges(self._pages[number]):
-                if base + first != end:
-                    if start < end:
-                        yield start, end
-                    start = base + first
-                end = base + last
-        if start < end:
-            yield start, end
+            page = self._pages[number]
+            for first, last in gaps(page, max(start - base, 0), min(end - base, PAGE_ROWS)):
+                yield base + first, base + last
 
     def _grow(self, pages: int) -> None:
         while len(self._pages) < pages:
@@ -222,3 +217,16 @@ class RowSet:
         """A page's bitmap, to be put back."""
         self._grow(number + 1)
         return bytearray(bitmap(self._pages[number]))
+
+
+def joined(parts: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Ascending ranges, those that touch as one."""
+    start = end = 0
+    for first, last in parts:
+        if first != end:
+            if start < end:
+                yield start, end
+            start = first
+        end = last
+    if start < end:
+        yield start, end
