@@ -95,6 +95,10 @@ class Cutter:
         position = self._start
         rows = 0
         while rows < self._rows:
+            if self._row_end is line_end:
+                rows, position = self._pass_usual(rows, position)
+                if rows == self._rows:
+                    break
             end = self._row_end(self._data, position)
             following = end + 1
             if end < 0:
@@ -123,6 +127,23 @@ class Cutter:
                 rows += 1
             position = following
         return self._take(position, rows) if rows else None
+
+    def _pass_usual(self, rows: int, position: int) -> tuple[int, int]:
+        """Passes over lines while nothing is odd: nearly all of them, so that it counts.
+
+        `rows` rows of the piece are before `position`; returns both for after those lines. It stops
+        at what has to be looked at: the end of the data, a line that may be blank or is long, the
+        piece's size.
+        """
+        data, limit = self._data, min(self._start + self._max_bytes, len(self._data))
+        longest, most, find = self._max_line_bytes, self._rows, data.find
+        while rows < most:
+            end = find(b"\n", position, limit)
+            if end < 0 or end - position > longest or data[position] in _BLANK:
+                break
+            position = end + 1
+            rows += 1
+        return rows, position
 
     def _refill(self) -> int:
         """Reads on, forgetting what is before the piece; returns how far indexes have moved."""
