@@ -56,7 +56,8 @@ if "penstock.engine.worker" in sys.orig_argv:
 def environment(folder: Path) -> dict[str, str]:
     """An environment in which runs have these workers."""
     (folder / "sitecustomize.py").write_text(SITE)
-    return os.environ | {"PYTHONPATH": f"{folder}:{Path(__file__).parent}"}
+    folders = (str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", ""))
+    return os.environ | {"PYTHONPATH": ":".join(filter(None, folders))}
 
 
 class NullWorker:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.sources.jsonl import fields_of, records
+from penstock.sources.jsonl import columns_of, fields_of, records
 
 json_values = st.recursive(
     st.none()
@@ -18,6 +18,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+BATCH = '{"custom_id": "1", "method": "POST", "url": "/v1", "body": {}}'
 objects = st.dictionaries(st.text(), json_values, max_size=5)
 
 
@@ -96,3 +97,11 @@ def test_only_wanted_rows_are_decoded() -> None:
     assert [(record.row, record.where, record.fields) for record in found] == [
         (12, "f:4", {"a": 2})
     ]
+
+
+@settings(max_examples=40)
+@given(st.lists(objects.map(json.dumps) | st.sampled_from(["", " ", "{", "[1]", "{} {}", BATCH])))
+def test_the_columns_of_lines_are_those_of_their_records(lines: list[str]) -> None:
+    payload = "\n".join(lines).encode()
+    expected = [record.fields or {} for record in records(payload, 0, "in.jsonl", 1, None, None)]
+    assert list(columns_of(payload)) == expected

@@ -24,7 +24,7 @@ from penstock.sources.schema import (
     InputSchema,
     misfit,
 )
-from penstock.sources.shard import COLUMNS, Shard
+from penstock.sources.shard import COLUMNS, LINES, Shard
 from penstock.sources.table import batch_of_stream
 
 _NONE = type(None)
@@ -69,12 +69,19 @@ def batch_of(shard: Shard, schema: InputSchema, columns: Sequence[str]) -> pa.Re
         table = batch_of_stream(shard.payload)
         arrays = [_of_table(column, table, shard.first_row) for column in chosen]
     else:
-        rows = [record.fields or {} for record in records_of(shard)]
+        rows = list(_rows_of(shard))
         arrays = [
             _of_values(column, [row.get(column.name) for row in rows], shard.first_row)
             for column in chosen
         ]
     return pa.RecordBatch.from_arrays(arrays, [column.name for column in chosen])
+
+
+def _rows_of(shard: Shard) -> Iterator[dict[str, Any]]:
+    """The columns of a shard's rows, none for one that can't be read."""
+    if shard.kind == LINES:
+        return jsonl.columns_of(shard.payload)
+    return (record.fields or {} for record in records_of(shard))
 
 
 def _of_values(column: Column, values: list[Any], first_row: int) -> pa.Array:

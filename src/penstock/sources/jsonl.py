@@ -71,6 +71,16 @@ def records(
     return records_of_lines(lines, row_of, id_column)
 
 
+def columns_of(payload: bytes) -> Iterator[dict[str, Any]]:
+    """The columns of each row as `records` has them, none for one with a problem.
+
+    For the export, which reads every row again and has no use for the rest of a record.
+    """
+    for _, line in lines_of(payload, 1):
+        fields = row_of(line)
+        yield {} if isinstance(fields, str) else fields
+
+
 def row_of(line: bytes) -> Fields:
     """The columns of a row that is no batch line, or what is wrong with it."""
     fields = fields_of(line)
