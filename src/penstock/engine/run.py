@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -56,6 +57,9 @@ COUNTED: Mapping[int, Counted] = {
     _core.INPUT_TOKENS: "input_tokens",
     _core.OUTPUT_TOKENS: "output_tokens",
 }
+
+LATE = ("penstock.ledger.export", "penstock.observe.metrics")
+LOOK_SECONDS = 0.05
 
 
 def run(
@@ -152,10 +156,10 @@ class Conductor:
                 self._listener,
                 lambda: self._signalled is not None,
             ):
-                counting = asyncio.create_task(self._count_rows(stop_counting))
+                catching_up = asyncio.create_task(self._catch_up(stop_counting))
                 stopped = await self._supervise()
                 stop_counting.set()
-                await counting
+                await catching_up
                 return await self._finish(stopped)
         finally:
             stop_counting.set()
@@ -191,6 +195,20 @@ class Conductor:
             self._progress.note(
                 f"this resumes redo {redo.number} of {len(redo.rows)} rows, begun {redo.created_at}"
             )
+
+    async def _catch_up(self, stop: threading.Event) -> None:
+        """Do what would have held up the first requests.
+
+        That is to import what later steps need: soon, for a run may take days, in which the program
+        is installed anew, and its end must not be another version's. And to count the rows.
+        """
+        while self._observer.state.running_since_ns is None:
+            if stop.is_set():
+                return
+            await asyncio.sleep(LOOK_SECONDS)
+        for name in LATE:
+            await asyncio.to_thread(import_module, name)
+        await self._count_rows(stop)
 
     async def _count_rows(self, stop: threading.Event) -> None:
         """Learn the total while the run goes on, where the input does not say it."""
@@ -251,7 +269,7 @@ class Conductor:
         return report
 
     def _export(self) -> ExportReport:
-        # Imported late: it takes longer to load than the first request may wait.
+        # Imported late: see _catch_up.
         from penstock.ledger.export import export
 
         return export(
