@@ -213,10 +213,13 @@ class Worker:
         self._ask_for_more()
 
     def _ask_for_more(self) -> None:
-        """Give the supervisor credit for what this worker can take."""
+        """Give the supervisor credit for what this worker can take.
+
+        Not for a row or two: at full speed that was a message for nearly every record.
+        """
         target = self._slot_count + self._queue_target
         missing = target - self._work.taken_up - self._promised
-        if self._work.room and missing > 0 and (self._promised <= 0 or missing >= target // 4):
+        if self._work.room and missing >= max(1, target // 4):
             self._promised += missing
             self._channel.send(Want(missing))
 
