@@ -199,6 +199,18 @@ def test_every_leased_row_ends_once_is_committed_and_credit_never_leaks(
     play(main)
 
 
+def test_it_does_not_send_a_message_for_each_row_that_it_takes(play: Play) -> None:
+    """A shard larger than the credit left it overdrawn, and every row taken asked for one more."""
+
+    async def main(scene: Scene) -> None:
+        scene.lease(shard(0, 80))
+        await scene.until(lambda: len(scene.rows) == 80)
+        assert scene.credit >= 80
+        assert len(scene.of(Want)) <= 80 // (2 * SLOTS // 4) + 1
+
+    play(main)
+
+
 def test_rows_that_nobody_wants_are_not_asked_for(play: Play) -> None:
     async def main(scene: Scene) -> None:
         scene.lease(shard(10, 8), [(11, 13), (16, 17)])
