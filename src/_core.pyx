@@ -1,4 +1,4 @@
-"""The compiled core: token buckets, the retry classifier and the metrics slabs.
+"""The compiled core: token buckets, the retry classifier, the metrics slabs, and a search.
 
 Compiled because each is called several times per record by every worker, and because the buckets
 need memory order, which Python has no word for. Each is a file of its own, included below; here is
@@ -82,3 +82,4 @@ include "_terms.pxi"
 include "_limiter.pxi"
 include "_classifier.pxi"
 include "_slab.pxi"
+include "_needles.pxi"

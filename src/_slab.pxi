@@ -72,6 +72,13 @@ cdef class Slab:
     def add(self, int counter, int64_t amount):
         add_alone(self.counter(counter), amount)
 
+    def add_each(self, tuple counters not None, tuple amounts not None):
+        cdef Py_ssize_t index
+        if len(counters) != len(amounts):
+            raise ValueError(f"{len(amounts)} amounts for {len(counters)} counters")
+        for index in range(len(counters)):
+            add_alone(self.counter(counters[index]), amounts[index])
+
     def set(self, int counter, int64_t value):
         store_relaxed(self.counter(counter), value)
 

@@ -1,4 +1,4 @@
-"""The compiled core: token buckets, the retry classifier and the metrics slabs.
+"""The compiled core: token buckets, the retry classifier, the metrics slabs, and a search.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
 nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
@@ -169,6 +169,9 @@ class Slab:
     def add(self, counter: int, amount: int) -> None:
         """Add to a counter; beyond 63 bits it wraps."""
 
+    def add_each(self, counters: tuple[int, ...], amounts: tuple[int, ...]) -> None:
+        """Add to several counters, to each its own amount, in the order they are named."""
+
     def set(self, counter: int, value: int) -> None:
         """Set a counter."""
 
@@ -199,3 +202,10 @@ def bucket_upper(bucket: int) -> int:
 def quantile(counts: Sequence[int], q: float) -> float:
     """The q-quantile of histogram counts, within HISTOGRAM_ERROR of the true value (the least one
     that a share q of all does not exceed); 0.0 when empty."""
+
+class Needles:
+    """A few byte strings, of two bytes or more, that are looked for in many others."""
+
+    def __init__(self, needles: Iterable[bytes]) -> None: ...
+    def within(self, haystack: bytes) -> bool:
+        """Whether any of them is in `haystack`."""

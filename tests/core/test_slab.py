@@ -35,6 +35,16 @@ def test_counters_count_each_for_itself(make: Callable[[int, int], Any]) -> None
     assert slab.get(2) == 9
 
 
+def test_several_counters_are_added_to_in_one_call(make: Callable[[int, int], Any]) -> None:
+    slab = make(4, 0)
+    slab.add_each((3, 0, 3), (5, -2, 1))
+    slab.add_each((), ())
+    assert slab.counters() == [-2, 0, 0, 6]
+    for counters, amounts, error in [((4,), (1,), IndexError), ((0, 1), (1,), ValueError)]:
+        with pytest.raises(error):
+            slab.add_each(counters, amounts)
+
+
 def test_histograms_count_each_for_itself(make: Callable[[int, int], Any]) -> None:
     slab = make(1, 2)
     for value in (0, 7, 7, 2**50):

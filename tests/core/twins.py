@@ -315,6 +315,10 @@ class Slab:
     def add(self, counter: int, amount: int) -> None:
         self.cells[counter] += amount
 
+    def add_each(self, counters: tuple[int, ...], amounts: tuple[int, ...]) -> None:
+        for counter, amount in zip(counters, amounts, strict=True):
+            self.cells[counter] += amount
+
     def set(self, counter: int, value: int) -> None:
         self.cells[counter] = value
 
@@ -349,3 +353,16 @@ def bucket_of(value: int) -> int:
 def quantile(values: list[int], q: float) -> float:
     """The smallest value that at least a share q of all values don't exceed."""
     return float(sorted(values)[max(1, math.ceil(q * len(values))) - 1]) if values else 0.0
+
+
+@dataclass
+class Needles:
+    needles: Iterable[bytes]
+
+    def __post_init__(self) -> None:
+        self.needles = tuple(self.needles)
+        if any(type(one) is not bytes or len(one) < 2 for one in self.needles):
+            raise ValueError("a needle is bytes, and has at least two of them")
+
+    def within(self, haystack: bytes) -> bool:
+        return any(one in haystack for one in self.needles)

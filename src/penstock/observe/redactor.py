@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from penstock._core import Needles
+
 MASK = "***"
 
 # Local servers are given keys such as "x": masking those would mask the text itself.
@@ -39,11 +41,14 @@ class Redactor:
         # The longest first, so that a form that contains another is replaced whole.
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
         self._bytes = [form.encode(errors="surrogatepass") for form in self._forms]
+        self._needles = Needles(self._bytes)
         self._pattern = re.compile("|".join(map(re.escape, self._forms)) or r"(?!)")
         self._bytes_pattern = re.compile(b"|".join(map(re.escape, self._bytes)) or rb"(?!)")
 
     def text(self, text: str) -> str:
         """`text` without any secret."""
+        if text.isascii() and not self._needles.within(text.encode()):
+            return text
         # Again while there is one: what is left and right of a mask may be one together with it.
         while any(form in text for form in self._forms):
             text = self._pattern.sub(MASK, text)
@@ -53,9 +58,9 @@ class Redactor:
         """`body` without any secret."""
         if b"u00" in body:
             plain = ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), body)
-            if any(form in plain for form in self._bytes):
+            if self._needles.within(plain):
                 body = plain
-        while any(form in body for form in self._bytes):
+        while self._needles.within(body):
             body = self._bytes_pattern.sub(MASK.encode(), body)
         return body
 
@@ -72,6 +77,8 @@ class Redactor:
 
 class RedactedHeaders(Mapping[str, str]):
     """A response's headers without any secret, looked for in those that are looked at."""
+
+    __slots__ = ("_headers", "_redactor")
 
     def __init__(self, headers: Mapping[str, str], redactor: Redactor) -> None:
         self._headers = headers
