@@ -8,16 +8,18 @@ import msgspec
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
+BOUGHT = "bought"  # where a result is from: asked for by this run
 
 
-class BatchLine(msgspec.Struct, frozen=True):
+class BatchLine(msgspec.Struct, frozen=True, gc=False):
     """An OpenAI batch input line: a request that is written out already."""
 
     url: str
     body: bytes  # sent byte for byte
 
 
-class Record(msgspec.Struct, frozen=True):
+# Millions of these are made, and none can be part of a cycle: Python's collector need not see them.
+class Record(msgspec.Struct, frozen=True, gc=False):
     """One input row. Exactly one of `fields`, `batch` and `problem` is set."""
 
     row: int  # from 0, over all inputs in order
@@ -29,12 +31,12 @@ class Record(msgspec.Struct, frozen=True):
     size_bytes: int = 0  # of the row as it was read
 
 
-class Result(msgspec.Struct, kw_only=True):
+class Result(msgspec.Struct, gc=False):
     """How a record ended: one row of a segment, and of the output."""
 
     row: int
     id: str | None = None
-    outcome: str  # SUCCEEDED or FAILED
+    outcome: str = FAILED  # or SUCCEEDED
     output: str | None = None
     finish_reason: str | None = None
     model: str | None = None
@@ -53,6 +55,6 @@ class Result(msgspec.Struct, kw_only=True):
     error_class: str | None = None
     error_message: str | None = None
     request_hash: str | None = None
-    source: str = "bought"
+    source: str = BOUGHT
     generation: int = 0
     response: str | None = None  # the raw body, where it is kept

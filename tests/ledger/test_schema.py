@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pyarrow as pa
 import pytest
 
 from ledger.ledger_rows import answer, dead
+from penstock.ledger.digest import digest
 from penstock.ledger.manifest import FORMAT_VERSION
 from penstock.ledger.schema import (
     RESULT_SCHEMA,
     RESULT_SCHEMA_HASH,
-    ResultColumns,
+    ResultRows,
     batch_of,
+    column_of,
+    mended,
 )
 from penstock.record import Result
 
@@ -25,34 +31,35 @@ def test_the_schema_changes_only_together_with_the_format_version() -> None:
 
 def test_results_come_back_as_they_went_in() -> None:
     results = [answer(3), dead(1, http_status=400), answer(2, cost_usd=None, id=None)]
-    columns = ResultColumns()
+    rows = ResultRows()
     for result in results:
-        columns.append(result)
-    assert len(columns) == 3
-    batch = columns.take()
+        rows.append(result)
+    assert len(rows) == 3
+    batch = batch_of(rows.take())
     assert batch.schema == RESULT_SCHEMA
     batch.validate(full=True)
-    rows = batch.to_pylist()
-    for row in rows:
+    found = batch.to_pylist()
+    for row in found:
         row["finished_at"] = int(row["finished_at"].timestamp() * 1_000_000)
-    assert [Result(**row) for row in rows] == results
+    assert [Result(**row) for row in found] == results
 
 
 def test_a_builder_is_empty_after_its_batch_was_taken() -> None:
-    columns = ResultColumns()
-    columns.append(answer(1))
-    columns.take()
-    assert (len(columns), columns.size_bytes) == (0, 0)
-    assert columns.take().num_rows == 0
+    rows = ResultRows()
+    rows.append(answer(1))
+    rows.take()
+    assert (len(rows), rows.size_bytes) == (0, 0)
+    assert rows.take() == []
+    assert batch_of([]).num_rows == 0
 
 
 @pytest.mark.parametrize("characters", [0, 500, 100_000])
 def test_the_size_told_is_about_that_of_the_batch(characters: int) -> None:
-    columns = ResultColumns()
+    rows = ResultRows()
     for row in range(256):
-        columns.append(answer(row, output="x" * characters))
-    told = columns.size_bytes
-    real = columns.take().get_total_buffer_size()
+        rows.append(answer(row, output="x" * characters))
+    told = rows.size_bytes
+    real = batch_of(rows.take()).serialize().size
     assert 0.5 * real < told < 2.5 * real
 
 
@@ -60,3 +67,31 @@ def test_what_arrow_cannot_hold_is_mended_and_not_lost() -> None:
     batch = batch_of([answer(0, output="a\ud800b", output_tokens=10**30), answer(1)])
     assert batch.column("output").to_pylist() == ["a?b", "answer 1"]
     assert batch.column("output_tokens").to_pylist() == [2**63 - 1, 1]
+
+
+@pytest.mark.parametrize("name", RESULT_SCHEMA.names)
+def test_a_column_of_one_value_is_what_the_same_value_was_each_time(name: str) -> None:
+    field = RESULT_SCHEMA.field(name)
+    values: list[Any] = ["a", "é\ud800"] if field.type == pa.string() else [3]
+    if field.type == pa.int64():
+        values.append(2**70)
+    if field.nullable:
+        values.append(None)
+    for value in values:
+        column = column_of([value] * 300, field.type)
+        column.validate(full=True)
+        assert column.equals(pa.array([mended(value)] * 300, field.type))
+        assert column_of([value], field.type).equals(column[:1])
+    other = 4 if values[0] == 3 else "b"
+    mixed = [values[0], other, values[0]]
+    assert column_of(mixed, field.type).equals(pa.array(mixed, field.type))
+
+
+def test_the_digest_of_a_batch_of_repeated_values_is_that_of_what_a_reader_finds() -> None:
+    batch = batch_of([dead(row) for row in range(256)])
+    stream = pa.BufferOutputStream()
+    with pa.ipc.new_stream(stream, batch.schema) as writer:
+        writer.write_batch(batch)
+    found = pa.ipc.open_stream(stream.getvalue()).read_next_batch()
+    assert found.equals(batch)
+    assert digest(found) == digest(batch)

@@ -8,7 +8,7 @@ from penstock._core import Verdict
 from penstock.providers.provider import Answer, Refusal
 
 
-class Attempt(msgspec.Struct):
+class Attempt(msgspec.Struct, gc=False):
     """An attempt that ended, and how it was judged."""
 
     verdict: Verdict

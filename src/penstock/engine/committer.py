@@ -1,7 +1,7 @@
 """From results to the disk: gathers a worker's results into batches and says what is there for
 good.
 
-The event loop only appends to columns. One thread encodes and writes a batch at 256 results, 8 MiB
+The event loop only gathers results. One thread encodes and writes a batch at 256 results, 8 MiB
 or 250 ms, so that a killed process loses no more; another syncs every second, so that rows are told
 as committed only once they survive a power loss. One sync is in flight at a time.
 """
@@ -9,13 +9,13 @@ as committed only once they survive a power loss. One sync is in flight at a tim
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from penstock._core import monotonic_ns
 from penstock.ledger.mark import ShardMark
-from penstock.ledger.schema import ResultColumns
+from penstock.ledger.schema import ResultRows, batch_of
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
 from penstock.record import Result
@@ -40,8 +40,9 @@ class Committer:
         self._committed = committed
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._columns = ResultColumns()
+        self._results = ResultRows()
         self._shards: set[ShardMark] = set()
+        self._shard: ShardMark | None = None  # of the newest result
         self._oldest_ns = 0
         self._synced_ns = monotonic_ns()
         self._writes: set[asyncio.Future[None]] = set()
@@ -57,11 +58,14 @@ class Committer:
 
     def add(self, result: Result, shard: ShardMark) -> None:
         """Take a result in."""
-        if not len(self._columns):
+        results = self._results
+        if not len(results):
             self._oldest_ns = monotonic_ns()
-        self._columns.append(result)
-        self._shards.add(shard)
-        if len(self._columns) >= BATCH_RESULTS or self._columns.size_bytes >= BATCH_BYTES:
+        results.append(result)
+        if shard is not self._shard:
+            self._shard = shard
+            self._shards.add(shard)
+        if len(results) >= BATCH_RESULTS or results.size_bytes >= BATCH_BYTES:
             self._flush()
 
     def tick(self, now_ns: int, idle: bool) -> None:
@@ -70,7 +74,7 @@ class Committer:
         A worker that is `idle` has no reason to wait: what it holds back may be the run's last
         rows.
         """
-        if len(self._columns) and (idle or now_ns - self._oldest_ns >= BATCH_NS):
+        if len(self._results) and (idle or now_ns - self._oldest_ns >= BATCH_NS):
             self._flush()
         due = (idle and not self._writes) or now_ns - self._synced_ns >= SYNC_NS
         if self._unsynced and self._sync is None and due:
@@ -78,7 +82,7 @@ class Committer:
 
     async def close(self) -> None:
         """Write, sync and tell all that was added, and finish the segment."""
-        if len(self._columns):
+        if len(self._results):
             self._flush()
         while under_way := [*self._writes, *([self._sync] if self._sync else [])]:
             await asyncio.wait(under_way)
@@ -87,11 +91,16 @@ class Committer:
         self._committed(written)
 
     def _flush(self) -> None:
-        batch, shards = self._columns.take(), sorted(self._shards)
+        results, shards = self._results.take(), sorted(self._shards)
         self._shards.clear()
-        future = self._loop.run_in_executor(self._writing, self._writer.write, batch, shards)
+        self._shard = None
+        future = self._loop.run_in_executor(self._writing, self.write, results, shards)
         self._writes.add(future)
         future.add_done_callback(self._written)
+
+    def write(self, results: Sequence[Result], shards: Sequence[ShardMark]) -> None:
+        """Encode results and write them; this is what the writing thread does."""
+        self._writer.write(batch_of(results), shards)
 
     def _written(self, future: asyncio.Future[None]) -> None:
         self._writes.discard(future)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from penstock._core import Slab, monotonic_ns
 from penstock.engine.attempt import Attempt
 from penstock.engine.clock import wall_us
@@ -11,7 +13,15 @@ from penstock.engine.results import dead_letter, result_of
 from penstock.job import KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C
+from penstock.providers.provider import Answer
 from penstock.record import Record
+
+TOKENS: Final = (
+    C.UNCACHED_INPUT_TOKENS,
+    C.CACHED_INPUT_TOKENS,
+    C.VISIBLE_OUTPUT_TOKENS,
+    C.REASONING_TOKENS,
+)
 
 
 class Ending:
@@ -43,8 +53,7 @@ class Ending:
             finished_at=wall_us(),
             keep=self._keep,
         )
-        self._count(error_class)
-        self._count_tokens(attempt)
+        self._count(attempt.answer, error_class)
         self._committer.add(result, pending.shard)
 
     def unasked(self, record: Record, shard: ShardMark, error_class: str, message: str) -> None:
@@ -52,18 +61,15 @@ class Ending:
         letter = dead_letter(
             record, error_class, message, generation=self._generation, finished_at=wall_us()
         )
-        self._count(error_class)
+        self._count(None, error_class)
         self._committer.add(letter, shard)
 
-    def _count(self, error_class: str) -> None:
-        self._slab.add(C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED, 1)
-
-    def _count_tokens(self, attempt: Attempt) -> None:
-        answer = attempt.answer
+    def _count(self, answer: Answer | None, error_class: str) -> None:
+        ended = C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED
         if answer is None:
+            self._slab.add(ended, 1)
             return
         cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
-        self._slab.add(C.UNCACHED_INPUT_TOKENS, max(0, (answer.input_tokens or 0) - cached))
-        self._slab.add(C.CACHED_INPUT_TOKENS, cached)
-        self._slab.add(C.VISIBLE_OUTPUT_TOKENS, max(0, (answer.output_tokens or 0) - reasoning))
-        self._slab.add(C.REASONING_TOKENS, reasoning)
+        uncached = max(0, (answer.input_tokens or 0) - cached)
+        visible = max(0, (answer.output_tokens or 0) - reasoning)
+        self._slab.add_each((ended, *TOKENS), (1, uncached, cached, visible, reasoning))

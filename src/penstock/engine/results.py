@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
 from penstock.job import KeepResponse
-from penstock.record import FAILED, SUCCEEDED, Record, Result
+from penstock.providers.provider import Answer
+from penstock.record import BOUGHT, FAILED, SUCCEEDED, Record, Result
+
+NO_ANSWER: Final = Answer()
 
 
 def result_of(
@@ -20,36 +25,39 @@ def result_of(
     keep: KeepResponse,
 ) -> Result:
     """How a record ended; `error_class` is empty where it succeeded, `finished_at` in µs."""
+    answer, request = attempt.answer or NO_ANSWER, pending.request
     succeeded = attempt.answer is not None and not error_class
-    result = Result(
-        row=pending.record.row,
-        id=pending.record.id,
-        outcome=SUCCEEDED if succeeded else FAILED,
-        endpoint=endpoint,
-        http_status=attempt.status or None,
-        request_id=attempt.request_id,
-        attempts=pending.attempts,
-        latency_seconds=attempt.latency_seconds,
-        elapsed_seconds=(now_ns - pending.first_ns) / 1e9,
-        finished_at=finished_at,
-        request_hash=pending.request.request_hash if pending.request else None,
-        generation=generation,
-    )
-    if attempt.answer is not None:
-        answer = attempt.answer
-        result.output = answer.output
-        result.finish_reason = answer.finish_reason
-        result.model = answer.model
-        result.input_tokens = answer.input_tokens
-        result.cached_input_tokens = answer.cached_input_tokens
-        result.output_tokens = answer.output_tokens
-        result.reasoning_tokens = answer.reasoning_tokens
-    if not succeeded:
-        result.error_class = error_class
-        result.error_message = attempt.refusal.message if attempt.refusal else None
+    message = attempt.refusal.message if attempt.refusal and not succeeded else None
+    response = None
     if attempt.body and keeps(keep, succeeded):
-        result.response = attempt.body.decode("utf-8", "replace")
-    return result
+        response = attempt.body.decode("utf-8", "replace")
+    # By position, for 24 names took 1.4 us: the fields of Result, in their order.
+    return Result(
+        pending.record.row,
+        pending.record.id,
+        SUCCEEDED if succeeded else FAILED,
+        answer.output,
+        answer.finish_reason,
+        answer.model,
+        endpoint,
+        attempt.status or None,
+        attempt.request_id,
+        answer.input_tokens,
+        answer.cached_input_tokens,
+        answer.output_tokens,
+        answer.reasoning_tokens,
+        None,  # cost_usd
+        pending.attempts,
+        attempt.latency_seconds,
+        (now_ns - pending.first_ns) / 1e9,
+        finished_at,
+        None if succeeded else error_class,
+        message,
+        request.request_hash if request else None,
+        BOUGHT,
+        generation,
+        response,
+    )
 
 
 def keeps(keep: KeepResponse, succeeded: bool) -> bool:
