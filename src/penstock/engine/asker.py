@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
+
+import msgspec
 
 from penstock._core import Classifier, Limiter, Slab, monotonic_ns
 from penstock.engine.attempt import Attempt
+from penstock.engine.gate import Gate
 from penstock.engine.pacer import Draining, Pacer
 from penstock.engine.prediction import TokenPredictor
 from penstock.observe.redactor import RedactedHeaders, Redactor
@@ -19,6 +21,7 @@ from penstock.transport.transport import Request, Response, Transport
 
 OK = 200
 NO_MEMORY = "there was no memory to hold the answer"
+SENT = (C.LIMIT_WAIT_NS, C.REQUESTS_SENT)
 GATE = 16  # enough to open connections at a good rate, few enough to leave idle
 
 
@@ -40,13 +43,15 @@ class Asker:
         self._limiter = limiter
         self.slab = slab
         self._base_url = base_url.rstrip("/")
+        self._urls: dict[str, str] = {}  # by path; a job has few
         self._redactor = Redactor(())
         self._classifier = Classifier(provider.rules)
+        self._succeeded = self._classifier.classify(OK)
         self._predictor = TokenPredictor()
         self._headers: Mapping[str, str] = {}
         self.key_number = -1  # how often the headers were set anew
         # Few hold a connection while they wait for a ticket: else every slot would open one.
-        self.gate = asyncio.Semaphore(GATE)
+        self.gate = Gate(GATE)
         self.in_flight = 0
         self.waiting = 0  # for a ticket
 
@@ -59,10 +64,12 @@ class Asker:
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
         predicted = self._predictor.predict(len(ask.body), ask.output_tokens)
-        sending, key_number = Sending(self, *predicted), self.key_number
-        request = Request(self._base_url + ask.path, self._headers, ask.body)
+        sending, key_number = Sending(self, *predicted, monotonic_ns()), self.key_number
+        request = Request(self._url_of(ask.path), self._headers, ask.body)
+        self.waiting += 1
         try:
-            await sending.approach()
+            if not sending.enter():
+                await sending.approach()
             came = await self._transport.send(request, sending.ready)
             if isinstance(came, Failure):
                 attempt = self._without_answer(came, sending.alone)
@@ -79,8 +86,15 @@ class Asker:
             attempt.latency_seconds = latency_ns / 1e9
             self.slab.record(H.REQUEST_US, latency_ns // 1000)
         self.slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
-        self._settle(ask, sending, attempt)
+        if sending.charged_ns:
+            self._settle(len(ask.body), sending, attempt.answer)
         return attempt
+
+    def _url_of(self, path: str) -> str:
+        url = self._urls.get(path)
+        if url is None:
+            url = self._urls[path] = self._base_url + path
+        return url
 
     def _without_answer(self, failure: Failure, alone: bool) -> Attempt:
         verdict = self._classifier.classify(TRANSPORT[failure.kind])
@@ -92,44 +106,35 @@ class Asker:
         # Servers echo keys; before anything is cut out of the body, for a part of a key is one too.
         body = self._redactor.body(response.body)
         headers = RedactedHeaders(response.headers, self._redactor)
-        status, said = self._read(ask, response.status, headers, body)
-        answer, refusal = (said, None) if isinstance(said, Answer) else (None, said)
-        code, kind = (refusal.code, refusal.type) if refusal else (None, None)
-        return Attempt(
-            self._classifier.classify(status, code, kind),
-            response.status,
-            alone,
-            answer,
-            refusal,
-            body,
-            self._provider.request_id(headers),
-        )
+        request_id = self._provider.request_id(headers)
+        status, said = self._read(ask.path, response.status, headers, body)
+        if isinstance(said, Answer):
+            return Attempt(self._succeeded, response.status, alone, said, None, body, request_id)
+        verdict = self._classifier.classify(status, said.code, said.type)
+        return Attempt(verdict, response.status, alone, None, said, body, request_id)
 
     def _read(
-        self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes
+        self, path: str, status: int, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Answer | Refusal]:
         """What a response says, and the number by which the verdict table knows it."""
         if not 200 <= status < 300:
             return status, self._provider.refusal(status, headers, body)
         try:
-            said = self._provider.answer(ask.path, body)
+            said = self._provider.answer(path, body)
         except BadResponse as error:
             return BAD_RESPONSE, Refusal(message=str(error))
         return (OK if isinstance(said, Answer) else ERROR_IN_200), said
 
-    def _settle(self, ask: Ask, sending: Sending, attempt: Attempt) -> None:
+    def _settle(self, body_bytes: int, sending: Sending, answer: Answer | None) -> None:
         """Correct what the ticket charged: to the usage, or for a failure to what was sent."""
-        if not sending.charged_ns:
-            return
         input_used, output_used = (sending.input_tokens if sending.sent_ns else 0), 0
-        answer = attempt.answer
         if answer is not None:
             output_used = sending.output_tokens
             if answer.input_tokens is not None:
                 input_used = answer.input_tokens
             if answer.output_tokens is not None:
                 output_used = answer.output_tokens
-            self._predictor.learn(len(ask.body), input_used, output_used)
+            self._predictor.learn(body_bytes, input_used, output_used)
         self._limiter.settle(
             sending.charged_ns,
             monotonic_ns(),
@@ -140,38 +145,32 @@ class Asker:
         )
 
 
-class Sending:
+class Sending(msgspec.Struct, gc=False, eq=False):
     """The moment between a connection and a request on it: the ticket, and what it was charged."""
 
-    __slots__ = (
-        "_asker",
-        "_at_gate",
-        "_wanted_ns",
-        "alone",
-        "charged_ns",
-        "input_tokens",
-        "output_tokens",
-        "sent_ns",
-    )
+    _asker: Asker
+    input_tokens: int
+    output_tokens: int
+    _wanted_ns: int
+    charged_ns: int = 0
+    sent_ns: int = 0
+    alone: bool = False
+    _at_gate: bool = False
 
-    def __init__(self, asker: Asker, input_tokens: int, output_tokens: int) -> None:
-        self._asker = asker
-        self.input_tokens = input_tokens
-        self.output_tokens = output_tokens
-        self.charged_ns = 0
-        self.sent_ns = 0
-        self.alone = False
-        self._at_gate = False
-        self._wanted_ns = 0
+    def enter(self) -> bool:
+        """Be one of the few that may take a connection, if that needs no waiting."""
+        asker = self._asker
+        if asker.pacer.stopped or not asker.gate.enter():
+            return False
+        self._at_gate = True
+        return True
 
     async def approach(self) -> None:
         """Wait to be among the few that may take a connection and wait with it for a ticket.
 
         Raises Draining once the pacer was stopped.
         """
-        self._asker.waiting += 1
-        self._wanted_ns = monotonic_ns()
-        await self._asker.gate.acquire()
+        await self._asker.gate.wait()
         self._at_gate = True
         if self._asker.pacer.stopped:  # a connection would be opened for nothing
             raise Draining
@@ -179,11 +178,11 @@ class Sending:
     async def ready(self) -> None:
         """Wait for the ticket; the transport writes the request when this returns."""
         asker = self._asker
-        self.charged_ns = await asker.pacer.ticket(self.input_tokens, self.output_tokens)
-        self.sent_ns = monotonic_ns()
+        pacer, tokens = asker.pacer, (self.input_tokens, self.output_tokens)
+        self.charged_ns = pacer.take(*tokens) or await pacer.ticket(*tokens)
+        self.sent_ns = sent_ns = monotonic_ns()
         self._pass()
-        asker.slab.add(C.LIMIT_WAIT_NS, self.sent_ns - self._wanted_ns)
-        asker.slab.add(C.REQUESTS_SENT, 1)
+        asker.slab.add_each(SENT, (sent_ns - self._wanted_ns, 1))
         self.alone = asker.in_flight == 0
         asker.in_flight += 1
 
@@ -199,4 +198,4 @@ class Sending:
         self._asker.waiting -= 1
         if self._at_gate:
             self._at_gate = False
-            self._asker.gate.release()
+            self._asker.gate.leave()

@@ -57,16 +57,21 @@ class Pacer:
             if not waiter.future.done():
                 waiter.future.set_exception(Draining())
 
+    def take(self, input_tokens: int, output_tokens: int) -> int:
+        """A ticket that is due now: when it was charged, in ns; 0 where one must be waited for."""
+        if self._line or self.stopped:
+            return 0
+        now_ns = monotonic_ns()
+        return now_ns if self._limiter.reserve(now_ns, 0, input_tokens, output_tokens) >= 0 else 0
+
     async def ticket(self, input_tokens: int, output_tokens: int) -> int:
         """Wait for a ticket; returns when it was charged, in ns. To be used at once.
 
         Raises Draining once the pacer was stopped.
         """
         while not self.stopped:
-            if not self._line:
-                now_ns = monotonic_ns()
-                if self._limiter.reserve(now_ns, 0, input_tokens, output_tokens) >= 0:
-                    return now_ns
+            if charged_ns := self.take(input_tokens, output_tokens):
+                return charged_ns
             due_ns, generation = await self._turn(input_tokens, output_tokens)
             # From the timer to here is a turn of the loop: another worker may have paused the
             # endpoint, or this process been stopped.

@@ -29,7 +29,7 @@ class TokenPredictor:
     def predict(self, body_bytes: int, most_output: int) -> tuple[int, int]:
         """Input and output tokens; `most_output` is what the request allows (0: it doesn't say)."""
         output = min(self._output, most_output) if most_output else self._output
-        return max(1, round(body_bytes * self._per_byte)), output
+        return int(body_bytes * self._per_byte + 0.5) or 1, output
 
     def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
         """Take in what an answer's usage says."""
