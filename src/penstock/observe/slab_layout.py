@@ -13,6 +13,7 @@ is counted as `unknown`.
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from penstock._core import Slab
@@ -145,6 +146,7 @@ def status_class(status: int) -> str:
     return "transport"
 
 
+@lru_cache(maxsize=4096)  # asked for by every request; few are ever different
 def request_cell(status: int, error_class: str) -> int:
     """The cell that counts requests which ended with `status` and `error_class`."""
     row = STATUS_CLASSES.index(status_class(status))
