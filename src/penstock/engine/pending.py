@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from penstock.ledger.mark import ShardMark
 from penstock.providers.provider import Request
 from penstock.record import Record
 
 
-class Pending:
+class Pending(msgspec.Struct, gc=False, eq=False):
     """A record that was leased and has not ended."""
 
-    __slots__ = (
-        "attempts",
-        "failed_ns",
-        "first_ns",
-        "probing",
-        "record",
-        "request",
-        "shard",
-        "throttles",
-        "throttles_alone",
-    )
-
-    def __init__(self, record: Record, shard: ShardMark) -> None:
-        self.record = record
-        self.shard = shard
-        self.request: Request | None = None
-        self.attempts = 0  # that count against --max-attempts
-        self.failed_ns = 0  # when a transport failure or a 5xx was first seen
-        self.throttles = 0  # in a row
-        self.throttles_alone = 0  # of those, with nothing else in flight
-        self.probing = False  # on its way to see whether the endpoint is back
-        self.first_ns = 0  # when a slot first took it
+    record: Record
+    shard: ShardMark
+    request: Request | None = None
+    attempts: int = 0  # that count against --max-attempts
+    failed_ns: int = 0  # when a transport failure or a 5xx was first seen
+    throttles: int = 0  # in a row
+    throttles_alone: int = 0  # of those, with nothing else in flight
+    probing: bool = False  # on its way to see whether the endpoint is back
+    first_ns: int = 0  # when a slot first took it

@@ -25,7 +25,7 @@ from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, clear_started, mark_started, retry_cell
-from penstock.providers.provider import Provider, UnrenderableRecord
+from penstock.providers.provider import Provider, Request, UnrenderableRecord
 from penstock.record import Record
 
 THROTTLES_ALONE = 2  # then a record that the limit can't hold is a dead letter `exceeds_limit`
@@ -142,7 +142,11 @@ class Work:
                 return
             mark_started(self._slab, slot, pending.record.row)
             try:
-                await self._serve(pending)
+                request = pending.request or self._begin(pending)
+                if request is not None:
+                    self._follow(pending, await self._asker.ask(request))
+            except Draining:
+                pass
             except asyncio.CancelledError:
                 clear_started(self._slab, slot)
                 raise
@@ -236,31 +240,31 @@ class Work:
 
     # --- serving ----------------------------------------------------------------------------------
 
-    async def _serve(self, pending: Pending) -> None:
+    def _begin(self, pending: Pending) -> Request | None:
+        """The request of a fresh record; None where none can be made, and the record has ended."""
         record = pending.record
-        if not pending.first_ns:
-            pending.first_ns = monotonic_ns()
-        if record.problem is not None:
-            message = f"{record.where}: {record.problem}"
-            self._ending.unasked(record, pending.shard, "invalid_input", message)
-            return
-        if pending.request is None:
+        pending.first_ns = monotonic_ns()
+        problem = record.problem
+        if problem is None:
             try:
                 pending.request = self._provider.request(record)
             except UnrenderableRecord as error:
-                message = f"{record.where}: {error}"
-                self._ending.unasked(record, pending.shard, "invalid_input", message)
-                return
-        try:
-            attempt = await self._asker.ask(pending.request)
-        except Draining:
-            return
-        self._follow(pending, attempt)
+                problem = str(error)
+            else:
+                return pending.request
+        message = f"{record.where}: {problem}"
+        self._ending.unasked(record, pending.shard, "invalid_input", message)
+        return None
 
     def _follow(self, pending: Pending, attempt: Attempt) -> None:
         """Do what the verdict says."""
-        was_down = self.down
         pending.attempts += 1
+        if attempt.verdict.kind == "succeeded":
+            self._note_answered(attempt)
+            self._down_since_ns = 0
+            self._ending.after_attempt(pending, attempt, "")
+            return
+        was_down = self.down
         unproven = self._is_unproven(pending, attempt)
         throttles_in_a_row = self._note_health(pending, attempt, unproven)
         throttled = attempt.verdict.kind == "throttled"
@@ -278,8 +282,7 @@ class Work:
             chance=random.random(),
         )
         if decision.action == retry.FINISH:
-            failed = "" if attempt.verdict.kind == "succeeded" else decision.error_class
-            self._ending.after_attempt(pending, attempt, failed)
+            self._ending.after_attempt(pending, attempt, decision.error_class)
             return
         if not decision.counts:
             pending.attempts -= 1
@@ -340,10 +343,13 @@ class Work:
             if blames_endpoint and self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
                 self._on_down(reason_of(attempt))
         else:
-            self._limiter.record_success()
-            sent_ns = monotonic_ns() - took_ns(attempt)
-            self._answered_sent_ns = max(self._answered_sent_ns, sent_ns)
+            self._note_answered(attempt)
         return 0
+
+    def _note_answered(self, attempt: Attempt) -> None:
+        self._limiter.record_success()
+        sent_ns = monotonic_ns() - took_ns(attempt)
+        self._answered_sent_ns = max(self._answered_sent_ns, sent_ns)
 
     def _is_unproven(self, pending: Pending, attempt: Attempt) -> bool:
         """Whether a record's last attempt failed where it may still be the endpoint's fault.
