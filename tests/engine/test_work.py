@@ -188,6 +188,19 @@ def play(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Play:
 # --- the order -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("enough", "told"), [(0, 0), (1, 0), (2, 1), (6, 5), (100, 20)])
+def test_it_is_told_that_a_record_was_taken_only_while_fewer_than_enough_are_taken_up(
+    play: Play, enough: int, told: int
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.work.enough = enough
+        scene.add(*range(20))
+        await scene.until_done()
+        assert scene.taken == told
+
+    play(main, slots=1)
+
+
 @pytest.mark.parametrize("slots", [1, 3, 64])
 def test_every_record_is_asked_once_in_order_and_ends_once(play: Play, slots: int) -> None:
     async def main(scene: Scene) -> None:

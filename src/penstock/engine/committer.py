@@ -46,15 +46,11 @@ class Committer:
         self._oldest_ns = 0
         self._synced_ns = monotonic_ns()
         self._writes: set[asyncio.Future[None]] = set()
+        self.congested = False  # the disk is behind: no further record should start
         self._unsynced = False
         self._sync: asyncio.Future[Any] | None = None
         self._writing = ThreadPoolExecutor(1, "penstock-write")
         self._syncing = ThreadPoolExecutor(1, "penstock-sync")
-
-    @property
-    def congested(self) -> bool:
-        """Whether the disk is behind, so that no further record should start."""
-        return len(self._writes) >= MOST_UNWRITTEN
 
     def add(self, result: Result, shard: ShardMark) -> None:
         """Take a result in."""
@@ -96,6 +92,7 @@ class Committer:
         self._shard = None
         future = self._loop.run_in_executor(self._writing, self.write, results, shards)
         self._writes.add(future)
+        self.congested = len(self._writes) >= MOST_UNWRITTEN
         future.add_done_callback(self._written)
 
     def write(self, results: Sequence[Result], shards: Sequence[ShardMark]) -> None:
@@ -104,6 +101,7 @@ class Committer:
 
     def _written(self, future: asyncio.Future[None]) -> None:
         self._writes.discard(future)
+        self.congested = len(self._writes) >= MOST_UNWRITTEN
         self._unsynced = True
         if (error := future.exception()) is not None:
             self._failed(error)

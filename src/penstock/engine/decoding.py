@@ -15,12 +15,14 @@ from penstock.sources.record import records
 
 def records_of_lease(lease: Lease, payload: bytes, id_column: str | None) -> list[Record]:
     """The wanted rows' records, in order; what can't be decoded has a `problem`."""
-    wanted = {row for start, end in lease.wanted for row in range(start, end)}
+    rows = [row for start, end in lease.wanted for row in range(start, end)]
     try:
-        found = decode(lease, payload, id_column, wanted if len(wanted) < lease.rows else None)
+        found = decode(lease, payload, id_column, set(rows) if len(rows) < lease.rows else None)
     except Exception:
-        found = [alone(lease, payload, id_column, row) for row in sorted(wanted)]
-    lost = wanted.difference(record.row for record in found)
+        found = [alone(lease, payload, id_column, row) for row in rows]
+    if [record.row for record in found] == rows:
+        return found
+    lost = set(rows).difference(record.row for record in found)
     return [*found, *(unreadable(lease, row, "is not there") for row in sorted(lost))]
 
 

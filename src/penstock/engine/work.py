@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
@@ -78,6 +79,7 @@ class Work:
         self._answered_sent_ns = 0  # when the newest request that was answered was sent
         self.exhausted = False  # no fresh record will come
         self._busy = 0
+        self.enough = sys.maxsize  # records taken up; with fewer, `on_taken` is called for each
         self._probing = 0  # of the busy ones, those on their way to see whether it is back
         self._most_probing = max(1, int(slots * retry.PROBING_SHARE))
 
@@ -177,7 +179,8 @@ class Work:
         pending = self._next()
         if pending is not None:
             self._busy += 1
-            self._on_taken()
+            if len(self._queue) + self._busy < self.enough:
+                self._on_taken()
         return pending
 
     def _next(self) -> Pending | None:
@@ -188,11 +191,13 @@ class Work:
         """
         if self._draining or self._ending.congested:
             return None
+        failures, due_ns = self._limiter.failures_in_a_row(), self._heap.due_ns()
+        if self._queue and due_ns is None and not failures:  # all is well, as nearly always
+            self._budget.earn()
+            return self._queue.popleft()
         now_ns = monotonic_ns()
-        failures = self._limiter.failures_in_a_row()
         if failures >= retry.FAILURES_UNTIL_DOWN:
             return self._probe(now_ns)
-        due_ns = self._heap.due_ns()
         fresh_first = failures and self._queue and self.room
         if due_ns is not None and max(due_ns, self._budget_ns) <= now_ns and not fresh_first:
             wait_ns = self._budget.spend(now_ns)

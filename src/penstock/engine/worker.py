@@ -8,6 +8,7 @@ itself, since a thread would stay green while the loop is stuck.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import socket
 import sys
@@ -219,9 +220,14 @@ class Worker:
         """
         target = self._slot_count + self._queue_target
         missing = target - self._work.taken_up - self._promised
-        if self._work.room and missing >= max(1, target // 4):
+        if self._work.room and missing >= self._least(target):
             self._promised += missing
             self._channel.send(Want(missing))
+        self._work.enough = target - self._promised - self._least(target) + 1
+
+    def _least(self, target: int) -> int:
+        """How many rows are worth asking for: a quarter at a time, unless none are on their way."""
+        return max(1, target // 4) if self._promised > 0 else 1
 
     # --- to the supervisor ------------------------------------------------------------------------
 
@@ -340,6 +346,7 @@ class Worker:
 def main(arguments: list[str]) -> int:
     """The process's entry: the descriptors of socket and region, the parent, whether it is tied."""
     socket_descriptor, region_descriptor, parent, tied = map(int, arguments)
+    gc.freeze()  # what was imported lives for ever: the collector need not look at it again
     if tied:
         follow_parent(parent)
     ignore_terminal()

@@ -87,6 +87,10 @@ class RedactedHeaders(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._redactor.text(self._headers[name])
 
+    def get(self, name: str, default: Any = None) -> Any:
+        found = self._headers.get(name)
+        return default if found is None else self._redactor.text(found)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._headers)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from penstock.errors import JobError
 from penstock.job import Job
 
@@ -16,6 +18,7 @@ def check_batch(job: Job) -> None:
             )
 
 
+@lru_cache(maxsize=64)  # the lines of an input name four URLs at most
 def path_below(base_path: str, url: str) -> str:
     """What of `url`, an absolute path, is to be appended to a base URL whose path is `base_path`.
 

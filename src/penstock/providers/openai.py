@@ -31,6 +31,7 @@ from penstock.providers.templates import Template
 from penstock.record import BatchLine, Record
 
 CHAT_PATH: Final = "/chat/completions"
+BEFORE_PROMPT: Final = b'[{"role":"user","content":'
 
 
 class Asked(msgspec.Struct):
@@ -72,6 +73,8 @@ class OpenAI:
         # The body is these two around the messages: model, messages, parameters in that order.
         self.head = ENCODER.encode({"model": job.model, "messages": 0}).removesuffix(b"0}")
         self.tail = b"," + ENCODER.encode(params)[1:] if params else b"}"
+        # Nearly all jobs have one prompt and nothing else: its text is all that is to be written.
+        self.only_prompt = self.prompt if job.system is None and job.messages is None else None
         self.output_tokens = asked_tokens(ENCODER.encode(params))
 
     def check_columns(self, columns: Collection[str]) -> None:
@@ -99,12 +102,16 @@ class OpenAI:
         if record.fields is None:
             raise UnrenderableRecord(record.problem or "the row is empty")
         try:
-            written = ENCODER.encode(self.messages(record.fields))
+            if self.only_prompt is not None:
+                text = ENCODER.encode(self.only_prompt.render(record.fields))
+                written = b"".join((BEFORE_PROMPT, text, b"}]"))
+            else:
+                written = ENCODER.encode(self.messages(record.fields))
         except RenderError as error:
             raise UnrenderableRecord(one_line(str(error))) from None
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
             raise UnrenderableRecord(one_line(f"can't be written as JSON: {error}")) from None
-        body = self.head + written + self.tail
+        body = b"".join((self.head, written, self.tail))
         return Request(
             CHAT_PATH,
             body,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +18,7 @@ from penstock.providers.mending import mended, parsed
 from penstock.providers.openai_bodies import (
     Body,
     ChatBody,
+    Choice,
     EmbeddingBody,
     Message,
     ResponseBody,
@@ -58,6 +60,8 @@ class Shape:
 
 def read_chat(body: ChatBody) -> Answer | None:
     """The first choice; with several (`n`), the output is a JSON list of theirs."""
+    if len(body.choices) == 1 and (text := plain_text(body.choices[0])):
+        return Answer(text, body.choices[0].finish_reason)
     outputs = []
     for choice in body.choices:
         if choice.message is None or choice.error:
@@ -70,6 +74,14 @@ def read_chat(body: ChatBody) -> Answer | None:
     if first.message is not None and first.message.refusal and not first.message.content:
         reason = "refusal"
     return answer_of(outputs, reason)
+
+
+def plain_text(choice: Choice) -> str | None:
+    """What nearly every choice has: a text, and nothing beside it. None for all else."""
+    message = choice.message
+    if message is None or choice.error or message.tool_calls or message.function_call:
+        return None
+    return message.content if type(message.content) is str else None
 
 
 def said(message: Message) -> str | None:
@@ -136,14 +148,15 @@ def read_embeddings(body: EmbeddingBody) -> Answer | None:
 
 def count(answer: Answer, usage: Usage) -> None:
     """Write `usage` into `answer`."""
-    ins = usage.prompt_tokens_details or usage.input_tokens_details
-    outs = usage.completion_tokens_details or usage.output_tokens_details
     answer.input_tokens = first_of(usage.prompt_tokens, usage.input_tokens)
     answer.output_tokens = first_of(usage.completion_tokens, usage.output_tokens)
-    answer.cached_input_tokens = first_of(
-        ins.cached_tokens if ins else None, usage.prompt_cache_hit_tokens
-    )
-    answer.reasoning_tokens = outs.reasoning_tokens if outs else None
+    answer.cached_input_tokens = usage.prompt_cache_hit_tokens
+    ins = usage.prompt_tokens_details or usage.input_tokens_details
+    if ins is not None and ins.cached_tokens is not None:
+        answer.cached_input_tokens = ins.cached_tokens
+    outs = usage.completion_tokens_details or usage.output_tokens_details
+    if outs is not None:
+        answer.reasoning_tokens = outs.reasoning_tokens
 
 
 def first_of(one: int | None, other: int | None) -> int | None:
@@ -177,6 +190,7 @@ SHAPES: Final = (
 )
 
 
+@lru_cache(maxsize=64)
 def shape_for(path: str) -> Shape:
     """How an answer to `path` is read."""
     return next((shape for end, shape in SHAPES if path.endswith(end)), CHAT)

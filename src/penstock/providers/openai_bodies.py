@@ -1,4 +1,7 @@
-"""The bodies of OpenAI's endpoints, as far as they are read: typed, with all else skipped."""
+"""The bodies of OpenAI's endpoints, as far as they are read: typed, with all else skipped.
+
+What is decoded has no cycles, so that Python's collector need not see it (`gc=False`).
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from penstock.providers.mending import MAX_COUNT
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 
 
-class Details(msgspec.Struct):
+class Details(msgspec.Struct, gc=False):
     """What part of a count is of another kind."""
 
     cached_tokens: Count | None = None
     reasoning_tokens: Count | None = None
 
 
-class Usage(msgspec.Struct):
+class Usage(msgspec.Struct, gc=False):
     """Token counts, by the names of chat and completions, of DeepSeek, and of responses."""
 
     prompt_tokens: Count | None = None
@@ -32,13 +35,13 @@ class Usage(msgspec.Struct):
     output_tokens_details: Details | None = None
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """A piece of a content that is a list, as Mistral's reasoning models send it."""
 
     text: str = ""
 
 
-class Message(msgspec.Struct):
+class Message(msgspec.Struct, gc=False):
     """What a choice of a chat says."""
 
     content: str | list[Part] | None = None
@@ -47,7 +50,7 @@ class Message(msgspec.Struct):
     function_call: Any = None
 
 
-class Choice(msgspec.Struct):
+class Choice(msgspec.Struct, gc=False):
     """One choice of a chat; gateways report a failure half way in its `error`."""
 
     message: Message | None = None
@@ -55,7 +58,7 @@ class Choice(msgspec.Struct):
     error: Any = None
 
 
-class TextChoice(msgspec.Struct):
+class TextChoice(msgspec.Struct, gc=False):
     """One choice of a legacy completion."""
 
     text: str | None = None
@@ -63,14 +66,14 @@ class TextChoice(msgspec.Struct):
     error: Any = None
 
 
-class Vector(msgspec.Struct):
+class Vector(msgspec.Struct, gc=False):
     """One embedding: numbers, or base64 text."""
 
     embedding: msgspec.Raw
     index: int = 0
 
 
-class Body(msgspec.Struct):
+class Body(msgspec.Struct, gc=False):
     """What all bodies have."""
 
     error: Any = None
@@ -78,19 +81,19 @@ class Body(msgspec.Struct):
     usage: Usage | None = None
 
 
-class ChatBody(Body):
+class ChatBody(Body, gc=False):
     """Of /chat/completions."""
 
     choices: list[Choice] = []
 
 
-class TextBody(Body):
+class TextBody(Body, gc=False):
     """Of /completions."""
 
     choices: list[TextChoice] = []
 
 
-class ResponseBody(Body):
+class ResponseBody(Body, gc=False):
     """Of /responses. Its output has items of many types, of which most are not read."""
 
     status: str | None = None
@@ -98,7 +101,7 @@ class ResponseBody(Body):
     incomplete_details: dict[str, Any] | None = None
 
 
-class EmbeddingBody(Body):
+class EmbeddingBody(Body, gc=False):
     """Of /embeddings."""
 
     data: list[Vector] = []

@@ -25,7 +25,7 @@ DIALECTS: Final = {"openai": "penstock.providers.openai"}
 BYTES_PER_TOKEN: Final = 4
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """What is sent for a record."""
 
     path: str  # to be appended to the base URL
@@ -35,7 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     output_tokens: int  # the most that the body asks for; 0 where it does not say
 
 
-class Answer(msgspec.Struct):
+class Answer(msgspec.Struct, gc=False):
     """What a 200 says. Token counts are None where the provider gives none."""
 
     output: str | None = None

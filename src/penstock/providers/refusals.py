@@ -84,6 +84,8 @@ def unreadable_message(status: int, body: bytes) -> str:
 
 def one_line(text: str, most: int = MESSAGE_CHARACTERS) -> str:
     """`text` fit for a log line and a UTF-8 column: no control characters, bounded."""
+    if len(text) <= most and text.isascii() and text.isprintable() and " " not in text:
+        return text
     text = text[: 4 * most].encode("utf-8", "replace").decode()
     if not text.isprintable():
         text = "".join(c if c.isprintable() else " " for c in text)
