@@ -55,7 +55,7 @@ class Committer:
     def add(self, result: Result, shard: ShardMark) -> None:
         """Take a result in."""
         results = self._results
-        if not len(results):
+        if not results:
             self._oldest_ns = monotonic_ns()
         results.append(result)
         if shard is not self._shard:
@@ -70,7 +70,7 @@ class Committer:
         A worker that is `idle` has no reason to wait: what it holds back may be the run's last
         rows.
         """
-        if len(self._results) and (idle or now_ns - self._oldest_ns >= BATCH_NS):
+        if self._results and (idle or now_ns - self._oldest_ns >= BATCH_NS):
             self._flush()
         due = (idle and not self._writes) or now_ns - self._synced_ns >= SYNC_NS
         if self._unsynced and self._sync is None and due:
@@ -78,7 +78,7 @@ class Committer:
 
     async def close(self) -> None:
         """Write, sync and tell all that was added, and finish the segment."""
-        if len(self._results):
+        if self._results:
             self._flush()
         while under_way := [*self._writes, *([self._sync] if self._sync else [])]:
             await asyncio.wait(under_way)

@@ -13,7 +13,7 @@ FIRST_TOKENS_PER_BYTE = 0.25
 FIRST_OUTPUT_TOKENS = 256
 WINDOW = 128  # answers
 QUANTILE = 0.8
-EVERY = 16  # answers between two looks at the window
+EVERY = 64  # answers between two looks at the window, at most: it has to be sorted for it
 SMOOTHING = 0.05
 
 
@@ -25,6 +25,7 @@ class TokenPredictor:
         self._output = FIRST_OUTPUT_TOKENS
         self._recent: deque[int] = deque(maxlen=WINDOW)
         self._seen = 0
+        self._look_at = 1  # so many answers; then at twice as many, and so on
 
     def predict(self, body_bytes: int, most_output: int) -> tuple[int, int]:
         """Input and output tokens; `most_output` is what the request allows (0: it doesn't say)."""
@@ -37,6 +38,7 @@ class TokenPredictor:
             self._per_byte += SMOOTHING * (input_tokens / body_bytes - self._per_byte)
         self._recent.append(output_tokens)
         self._seen += 1
-        if self._seen % EVERY == 1:
+        if self._seen >= self._look_at:
+            self._look_at = self._seen + min(self._seen, EVERY)
             ordered = sorted(self._recent)
             self._output = ordered[min(len(ordered) - 1, int(len(ordered) * QUANTILE))]

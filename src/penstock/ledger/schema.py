@@ -66,18 +66,13 @@ _REPEATED: Final = frozenset({str, int, type(None)})
 _as_tuple: Callable[[Result], tuple[Any, ...]] = msgspec.structs.astuple
 
 
-class ResultRows:
+class ResultRows(list[Result]):
     """Results on their way to a batch: `append` each, then `take` them all."""
 
-    def __init__(self) -> None:
-        self._results: list[Result] = []
-        self.size_bytes = 0  # of the batch that they would make, roughly
-
-    def __len__(self) -> int:
-        return len(self._results)
+    size_bytes = 0  # of the batch that they would make, roughly
 
     def append(self, result: Result) -> None:
-        self._results.append(result)
+        super().append(result)
         size = ROW_BYTES
         if result.output is not None:
             size += len(result.output)
@@ -89,7 +84,8 @@ class ResultRows:
 
     def take(self) -> list[Result]:
         """All that was appended, in that order; none is left afterwards."""
-        results, self._results, self.size_bytes = self._results, [], 0
+        results, self.size_bytes = self[:], 0
+        self.clear()
         return results
 
 

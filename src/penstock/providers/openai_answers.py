@@ -28,6 +28,8 @@ from penstock.providers.openai_bodies import (
 from penstock.providers.provider import Answer, BadResponse, Refusal
 from penstock.providers.refusals import error_object, one_line, refusal_of
 
+NOT_STRICT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class Shape:
     """How one endpoint's body is read: its struct, and what makes an Answer of it."""
@@ -38,10 +40,11 @@ class Shape:
 
     def answer(self, raw: bytes) -> Answer | Refusal:
         """What `raw` says; raises BadResponse."""
-        body = self.decoded(raw)
-        if body is None:
-            strict = mended(raw)
-            body = None if strict is None else self.decoded(strict)
+        body: Body | None
+        try:
+            body = self.decoder.decode(raw)
+        except NOT_STRICT:
+            body = self.of_odd(raw)
         answer = None if body is None or body.error else self.read(body)
         if body is None or answer is None:
             return refusal_within(raw)
@@ -50,11 +53,14 @@ class Shape:
             count(answer, body.usage)
         return answer
 
-    def decoded(self, raw: bytes) -> Body | None:
-        """`raw` as this endpoint's body, or None."""
+    def of_odd(self, raw: bytes) -> Body | None:
+        """The body of JSON that a strict decoder refuses, or None."""
+        strict = mended(raw)
+        if strict is None:
+            return None
         try:
-            return self.decoder.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.decoder.decode(strict)
+        except NOT_STRICT:
             return None
 
 
