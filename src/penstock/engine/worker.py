@@ -219,15 +219,12 @@ class Worker:
         Not for a row or two: at full speed that was a message for nearly every record.
         """
         target = self._slot_count + self._queue_target
+        least = max(1, target // 4)
         missing = target - self._work.taken_up - self._promised
-        if self._work.room and missing >= self._least(target):
+        if self._work.room and missing >= least:
             self._promised += missing
             self._channel.send(Want(missing))
-        self._work.enough = target - self._promised - self._least(target) + 1
-
-    def _least(self, target: int) -> int:
-        """How many rows are worth asking for: a quarter at a time, unless none are on their way."""
-        return max(1, target // 4) if self._promised > 0 else 1
+        self._work.enough = target - self._promised - least + 1
 
     # --- to the supervisor ------------------------------------------------------------------------
 
