@@ -35,8 +35,8 @@ class FakeTransport:
         came = self._serve(request)
         if isinstance(came, Failure) and not came.sent_ns:
             return came
-        if ready is not None:
-            await ready()
+        if ready is not None and (waiting := ready()) is not None:
+            await waiting
         sent_ns = now_ns()
         await asyncio.sleep(self.seconds)
         return msgspec.structs.replace(came, sent_ns=sent_ns, done_ns=now_ns())

@@ -56,7 +56,8 @@ class Sky:
             await asyncio.sleep(seconds)
             return came
         assert ready is not None
-        await ready()
+        if (waiting := ready()) is not None:
+            await waiting
         sent_ns = self._loop.now_ns
         self.sent.append((self.now(), text))
         seconds, came = self._weather(self.now(), text)

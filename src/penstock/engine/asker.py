@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
@@ -175,11 +175,21 @@ class Sending(msgspec.Struct, gc=False, eq=False):
         if self._asker.pacer.stopped:  # a connection would be opened for nothing
             raise Draining
 
-    async def ready(self) -> None:
-        """Wait for the ticket; the transport writes the request when this returns."""
+    def ready(self) -> Awaitable[None] | None:
+        """Take a ticket, and wait for it if need be; then the transport writes the request."""
+        charged_ns = self._asker.pacer.take(self.input_tokens, self.output_tokens)
+        if not charged_ns:
+            return self._wait()
+        self._go(charged_ns)
+        return None
+
+    async def _wait(self) -> None:
+        self._go(await self._asker.pacer.ticket(self.input_tokens, self.output_tokens))
+
+    def _go(self, charged_ns: int) -> None:
+        """The request goes out now."""
         asker = self._asker
-        pacer, tokens = asker.pacer, (self.input_tokens, self.output_tokens)
-        self.charged_ns = pacer.take(*tokens) or await pacer.ticket(*tokens)
+        self.charged_ns = charged_ns
         self.sent_ns = sent_ns = monotonic_ns()
         self._pass()
         asker.slab.add_each(SENT, (sent_ns - self._wanted_ns, 1))

@@ -105,7 +105,8 @@ class Line:
         if world.provider.refuses:
             return Failure("connect", "refused", 0, machine.now_ns)
         assert ready is not None
-        await ready()
+        if (waiting := ready()) is not None:
+            await waiting
         sending = ready.__self__  # type: ignore[attr-defined]
         assert isinstance(sending, Sending)
         row = row_of(request.body)
