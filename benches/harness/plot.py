@@ -47,10 +47,11 @@ class Scale:
 
     @classmethod
     def over(cls, figures: list[Figure]) -> Scale:
-        return cls(
-            min(one.cpu_microseconds.least for one in figures),
-            max(one.cpu_microseconds.most for one in figures),
-        )
+        """Raises ValueError for a figure below zero, as the difference of two short runs may be."""
+        least = min(one.cpu_microseconds.least for one in figures)
+        if least <= 0:
+            raise ValueError(f"{least:.1f} us a request: the runs were too short; take --records")
+        return cls(least, max(one.cpu_microseconds.most for one in figures))
 
     def ticks(self) -> list[int]:
         return [10**power for power in range(self._low, self._high + 1)]
