@@ -47,7 +47,7 @@ FUNCTIONS: Final = {
     "leases given back": Function("supervisor", "penstock.engine.leases:LeaseTable.give_back"),
     "checkpoint taken": Function("supervisor", "penstock.engine.books:Books.checkpoint"),
     "workers drained": Function("supervisor", "penstock.engine.crew:Crew.drain"),
-    "export": Function("supervisor", "penstock.engine.run:export"),
+    "export": Function("supervisor", "penstock.engine.run:Conductor._export"),
     "redo begun": Function("supervisor", "penstock.engine.redo:begin_redo"),
     "worker opened": Function("worker", "penstock.ledger.segment:SegmentWriter.__init__"),
     "lease received": Function("worker", "penstock.engine.work:Work.add"),
