@@ -17,6 +17,7 @@ from aiohttp import ClientConnectionResetError, ClientOSError, ServerDisconnecte
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from libc.string cimport memcpy
 from libc.stdint cimport int64_t
 from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
@@ -60,6 +61,8 @@ include "_answer.pxi"
 include "_headers.pxi"
 
 DEF JOINED_BYTES = 65536  # a larger body is not copied to stand behind its head
+DEF BUFFER_BYTES = 65536
+DEF BURST = 32  # requests; see Lines.write_soon
 
 
 cdef inline int64_t now_ns() noexcept nogil:
@@ -78,6 +81,8 @@ cdef class Lines:
 
     cdef object _loop, _counters, _make_response, _make_wire, _timer
     cdef set _lines
+    cdef list _due  # lines with a request to be written
+    cdef bytearray _buffer  # what any of them reads into
     cdef int64_t _timeout_ns, _idle_ns
     cdef double _tick_seconds
     cdef Py_ssize_t _max_body_bytes
@@ -96,6 +101,8 @@ cdef class Lines:
         self._tick_seconds = min(max(min(timeout_seconds, idle_seconds) / 32, 0.005), 0.25)
         self._max_body_bytes = max_body_bytes
         self._lines = set()
+        self._due = []
+        self._buffer = bytearray(BUFFER_BYTES)
         self._timer = None
         self.closed = False
 
@@ -133,6 +140,27 @@ cdef class Lines:
         elif self._timer is None:
             self._timer = self._loop.call_later(self._tick_seconds, self._sweep)
 
+    cdef int _write_soon(self, Line line) except -1:
+        """Write this line's request in the present turn of the loop, back to back with others.
+
+        A server that has nothing to do sleeps, and waking it costs the sender more than all else
+        of a write. One burst wakes it once.
+        """
+        self._due.append(line)
+        if len(self._due) >= BURST:
+            self.write_due()
+        elif len(self._due) == 1:
+            self._loop.call_soon(self.write_due)
+        return 0
+
+    def write_due(self):
+        """Write the requests that are due now; the loop calls this at the end of its turn."""
+        cdef Line line
+        due, self._due = self._due, []
+        for one in due:
+            line = <Line>one
+            line._write_now()
+
     def _sweep(self):
         cdef Line line
         cdef int64_t now = now_ns()
@@ -153,7 +181,8 @@ cdef class Line:
     """One connection: the protocol of its transport, and the exchange that is under way on it.
 
     `wire` is what reads an answer that the plain reader does not know, while there is one.
-    `sent_ns` is when the newest request was begun to be written, `requests` counts them.
+    `sent_ns` is when the newest request was begun to be written, 0 until then; `requests` counts
+    them.
     """
 
     cdef Lines _lines
@@ -165,6 +194,7 @@ cdef class Line:
     cdef Chunks _chunks
     cdef int _fd
     cdef bint _encrypted, _asked, _soiled, _buffered
+    cdef bytes _due_head, _due_body  # of a request that is asked for and not written yet
     cdef int64_t _deadline_ns, _idle_since_ns
     cdef dict _home
     cdef readonly object wire
@@ -192,10 +222,19 @@ cdef class Line:
     def eof_received(self):
         """Let the transport close: no answer goes on behind the end of its connection."""
 
+    # uvloop reads into a protocol's own buffer if it has one; over TLS it would else make room for
+    # 256 KiB each time. Nothing is read between the two calls.
+
+    def get_buffer(self, Py_ssize_t size_hint):
+        return self._lines._buffer
+
+    def buffer_updated(self, Py_ssize_t size):
+        self.data_received(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self._lines._buffer), size))
+
     def data_received(self, bytes data):
         if self.wire is not None:
             self.wire.data_received(data)
-        elif not self._asked:
+        elif not self._asked or self._due_head is not None:
             self._soil()
         elif self._held is not None:
             self._held += data
@@ -218,22 +257,24 @@ cdef class Line:
     # --- what a transport calls -------------------------------------------------------------------
 
     def ask(self, bytes head, bytes body, dict home, int64_t deadline_ns=0):
-        """Write a request now; returns a future of the response, or of None: read `wire`.
+        """Write a request in this turn; returns a future of the response, or of None: read `wire`.
 
         `head` ends where the body's length stands. When the answer is complete the connection goes
-        to `home`. Raises ClientConnectionResetError where the connection has ended, and then
-        nothing was written.
+        to `home`. Raises ClientConnectionResetError where the connection has ended. Should it end
+        before the request is written, or bytes come that nobody asked for, the future fails as for
+        a connection that ended, and `sent_ns` is 0.
         """
         if self._transport is None or self._transport.is_closing():
             raise ClientConnectionResetError("the connection has ended")
         self._waiter = waiter = self._lines._loop.create_future()
-        self.sent_ns = now_ns()
-        self._deadline_ns = deadline_ns or self.sent_ns + self._lines._timeout_ns
+        self.sent_ns = 0
+        self._deadline_ns = deadline_ns or now_ns() + self._lines._timeout_ns
         self._home = home
         self._asked = True
         self.answering = False
         self.requests += 1
-        self._write(head, body)
+        self._due_head, self._due_body = head, body
+        self._lines._write_soon(self)
         return waiter
 
     @property
@@ -266,9 +307,14 @@ cdef class Line:
             self.abort()
 
     def drop(self, waiter):
-        """Close the connection if it still waits for this answer."""
+        """Close the connection if it still waits for this answer; keep it if nothing was written."""
         if self._waiter is waiter:
-            self.abort()
+            if self._due_head is not None and not self._lines.closed:
+                self._due_head = self._due_body = self._waiter = None
+                self._asked = False
+                self._rest(self._home)
+            else:
+                self.abort()
 
     def abort(self):
         """Close without a farewell, for which a peer that still sends could make us wait."""
@@ -277,6 +323,18 @@ cdef class Line:
             self._transport.abort()
 
     # --- the exchange -----------------------------------------------------------------------------
+
+    cdef int _write_now(self) except -1:
+        """Write what is due, unless the connection has ended or something came on it unasked."""
+        cdef bytes head = self._due_head, body = self._due_body
+        if head is None or self._transport is None or self._transport.is_closing():
+            return 0
+        if (self.requests > 1 or not self._encrypted) and not wire_silent(self._fd):
+            self.abort()
+            return 0
+        self._due_head = self._due_body = None
+        self.sent_ns = now_ns()
+        return self._write(head, body)
 
     cdef int _write(self, bytes head, bytes body) except -1:
         cdef bytes length = b"%d\r\n\r\n" % PyBytes_GET_SIZE(body)
@@ -423,6 +481,7 @@ cdef class Line:
     cdef int _fail(self, error) except -1:
         waiter, self._waiter = self._waiter, None
         self._asked = False
+        self._due_head = self._due_body = None
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
         return 0

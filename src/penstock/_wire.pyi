@@ -47,6 +47,9 @@ class Lines:
     def take(self, idle: dict[Line, None]) -> Line | None:
         """The connection that was used last of those in `idle`, if it may be used; else None."""
 
+    def write_due(self) -> None:
+        """Write the requests that are due now; the loop calls this at the end of its turn."""
+
     def close(self) -> None:
         """Close all connections; those that are being made close as soon as they are there."""
 
@@ -59,7 +62,7 @@ class Line(asyncio.Protocol):
 
     @property
     def sent_ns(self) -> int:
-        """When the newest request was begun to be written."""
+        """When the newest request was begun to be written; 0 until then."""
 
     @property
     def requests(self) -> int:
@@ -80,7 +83,7 @@ class Line(asyncio.Protocol):
     def ask(
         self, head: bytes, body: bytes, home: dict[Line, None], deadline_ns: int = 0
     ) -> asyncio.Future[Any]:
-        """Write a request now; returns a future of the response, or of None: read `wire`.
+        """Write a request in this turn; returns a future of the response, or of None: read `wire`.
 
         `head` ends where the body's length stands. When the answer is complete the connection goes
         to `home`. Raises aiohttp.ClientConnectionResetError where the connection has ended, and

@@ -1,4 +1,4 @@
-"""The gate: few at a time, first come, first served, whoever is cancelled on the way."""
+"""The gate: few at a time, whoever is cancelled on the way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_an_open_gate_is_passed_at_once_and_a_shut_one_is_not(clock: Clock) -> N
     assert gate.enter()
 
 
-def test_who_waits_gets_the_place_in_order_and_nobody_passes_the_line(clock: Clock) -> None:
+def test_who_waits_passes_in_order(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
         gate, passed = Gate(1), list[int]()
 
@@ -31,13 +31,54 @@ def test_who_waits_gets_the_place_in_order_and_nobody_passes_the_line(clock: Clo
         tasks = [loop.create_task(one(number)) for number in range(4)]
         await asyncio.sleep(0)
         assert passed == [0]
-        gate.leave()
-        assert not gate.enter(), "the place is on its way to who waited"
-        for _ in range(3):
-            await asyncio.sleep(0)
+        for number in range(1, 4):
             gate.leave()
+            await asyncio.sleep(0)
+            assert passed == list(range(number + 1))
         await asyncio.gather(*tasks)
-        assert passed == [0, 1, 2, 3]
+
+    clock.run(main)
+
+
+def test_who_was_overtaken_stands_in_front_of_the_line_again(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        gate, passed = Gate(1), list[int]()
+
+        async def one(number: int) -> None:
+            await gate.wait()
+            passed.append(number)
+
+        tasks = [loop.create_task(one(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        gate.leave()
+        assert gate.enter(), "the place is nobody's yet"
+        await asyncio.sleep(0)
+        assert passed == [0]
+        for _ in range(2):
+            gate.leave()
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+        assert passed == [0, 1, 2]
+
+    clock.run(main)
+
+
+def test_a_line_ends_once_nobody_stays_inside(clock: Clock) -> None:
+    """Who passes in one step leaves the gate open for whoever comes next, line or not."""
+
+    async def main(loop: VirtualLoop) -> None:
+        gate = Gate(1)
+        assert gate.enter()
+        waiting = [loop.create_task(gate.wait()) for _ in range(2)]
+        await asyncio.sleep(0)
+        gate.leave()
+        assert gate.enter()
+        gate.leave()
+        assert gate.enter()
+        gate.leave()
+        await waiting[0]
+        gate.leave()
+        await waiting[1]
 
     clock.run(main)
 

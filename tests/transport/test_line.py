@@ -51,7 +51,9 @@ class FedLine:
         return wire
 
     def ask(self, body: bytes = b"{}") -> asyncio.Future[Any]:
-        return self.line.ask(HEAD, body, self.home)
+        waiter = self.line.ask(HEAD, body, self.home)
+        self.lines.write_due()
+        return waiter
 
     def hear(self, segments: Iterable[bytes]) -> None:
         for segment in segments:

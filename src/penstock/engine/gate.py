@@ -1,7 +1,9 @@
-"""The gate: few at a time may pass, first come, first served.
+"""The gate: few at a time may pass.
 
 What asyncio.Semaphore does, but that who finds it open pays for neither a coroutine nor a look
-through a line: each request passes it, and it is hardly ever shut.
+through a line: each request passes it, and it is hardly ever shut. A place that becomes free is
+nobody's until somebody takes it: were it kept for who waits longest, all others would have to wait
+until that one's turn comes, and a line, once there, would never end.
 """
 
 from __future__ import annotations
@@ -30,22 +32,29 @@ class Gate:
 
     async def wait(self) -> None:
         """Wait for a place, and take it."""
-        if self.enter():
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():  # given in the same turn: the next one's
-                self.leave()
-            raise
+        overtaken = False
+        while not self.enter():
+            call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            if overtaken:
+                self._line.appendleft(call)
+            else:
+                self._line.append(call)
+            try:
+                await call
+            except asyncio.CancelledError:
+                if call.done() and not call.cancelled():  # called in the same turn: the next is
+                    self._call()
+                raise
+            overtaken = True
 
     def leave(self) -> None:
-        """Give the place to whoever waits longest, if anybody does."""
-        while self._line:
-            place = self._line.popleft()
-            if not place.done():
-                place.set_result(None)
-                return
+        """Give the place up, and call whoever waits longest, if anybody does."""
         self._free += 1
+        self._call()
+
+    def _call(self) -> None:
+        while self._line:
+            call = self._line.popleft()
+            if not call.done():
+                call.set_result(None)
+                return

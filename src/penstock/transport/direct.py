@@ -83,7 +83,8 @@ class DirectTransport:
         try:
             return await self._exchange(line, endpoint, request.body)
         except FOREIGN_ERRORS as error:
-            if isinstance(error, _ENDED) and line.requests > 1 and not line.answering:
+            unanswered = isinstance(error, _ENDED) and not line.answering
+            if unanswered and (line.requests > 1 or not line.sent_ns):
                 return await self._repeat(line, endpoint, request.body)
             return _failure(error, endpoint, line.sent_ns)
 
@@ -104,7 +105,7 @@ class DirectTransport:
     async def _exchange(
         self, line: Line, endpoint: Endpoint, body: bytes, deadline_ns: int = 0
     ) -> Response | Failure:
-        """Write the request in this step of the event loop, and read its answer."""
+        """Write the request in this turn of the event loop, and read its answer."""
         waiter = line.ask(endpoint.head, body, endpoint.idle, deadline_ns)
         try:
             response: Response | None = await waiter
