@@ -159,7 +159,11 @@ cdef class Lines:
         due, self._due = self._due, []
         for one in due:
             line = <Line>one
-            line._write_now()
+            try:
+                line._write_now()
+            except Exception as error:  # of this connection alone: the others' requests go out
+                line._fail(error)
+                line.abort()
 
     def _sweep(self):
         cdef Line line
@@ -328,6 +332,8 @@ cdef class Line:
         """Write what is due, unless the connection has ended or something came on it unasked."""
         cdef bytes head = self._due_head, body = self._due_body
         if head is None or self._transport is None or self._transport.is_closing():
+            return 0
+        if self._waiter.cancelled():  # `drop` comes next
             return 0
         if (self.requests > 1 or not self._encrypted) and not wire_silent(self._fd):
             self.abort()

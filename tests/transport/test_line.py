@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from aiohttp import ClientConnectionResetError, ClientError
+from aiohttp import ClientConnectionResetError, ClientError, ServerDisconnectedError
 from aiohttp.http_exceptions import HttpProcessingError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from transport.test_wire import FRAMINGS, INFORMATION, Pipe, cut
 
 HEAD = b"POST / HTTP/1.1\r\nContent-Length: "
 CAP = 100_000
+BURST = 32  # requests that are written at once
 
 
 class FedLine:
@@ -272,6 +273,91 @@ def test_a_line_is_taken_last_in_first_out_and_only_if_nothing_came() -> None:
             await other.__aexit__()
 
     asyncio.run(main())
+
+
+def test_requests_of_one_turn_are_written_at_its_end_or_by_the_burst() -> None:
+    async def main() -> None:
+        several = [FedLine() for _ in range(BURST + 1)]
+        for one in several:
+            one.line = several[0].lines.make_line()
+            one.line.connection_made(one.pipe)
+            one.there.setblocking(False)
+        for one in several:
+            assert one.line.ask(HEAD, b"{}", one.home)
+            assert one.line.sent_ns == 0 or one is several[BURST - 1]
+        for one in several[:BURST]:
+            assert one.there.recv(1000) == HEAD + b"2\r\n\r\n{}"
+        with pytest.raises(BlockingIOError):
+            several[BURST].there.recv(1)
+        await asyncio.sleep(0)
+        assert several[BURST].there.recv(1000)
+        assert all(one.line.sent_ns for one in several)
+        for one in several:
+            await one.__aexit__()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_comes_before_a_request_is_written_is_nobodys_answer(seen: bool) -> None:
+    """Whether the event loop has read it or it waits in the socket."""
+
+    async def main() -> None:
+        async with FedLine() as it:
+            waiter = it.line.ask(HEAD, b"{}", it.home)
+            if seen:
+                it.line.data_received(counted(b"hello"))
+            else:
+                it.there.send(counted(b"hello"))
+            it.lines.write_due()
+            assert it.pipe.aborted
+            assert not waiter.done()
+            it.line.connection_lost(None)
+            with pytest.raises(ServerDisconnectedError):
+                waiter.result()
+            assert (it.line.sent_ns, it.line.answering) == (0, False)
+
+    asyncio.run(main())
+
+
+def test_a_request_that_is_cancelled_before_it_is_written_leaves_its_connection() -> None:
+    async def main() -> None:
+        async with FedLine() as it:
+            waiter = it.line.ask(HEAD, b"{}", it.home)
+            waiter.cancel()
+            it.lines.write_due()
+            it.line.drop(waiter)
+            assert not it.pipe.aborted
+            assert it.lines.take(it.home) is it.line
+            it.ask(b"next")
+            assert it.there.recv(1000) == HEAD + b"4\r\n\r\nnext"
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_can_not_be_written_to_fails_alone() -> None:
+    async def main() -> None:
+        async with FedLine() as other, FedLine() as it:
+            broken = it.lines.make_line()
+            broken.connection_made(Broken(other.here))
+            failing, going = broken.ask(HEAD, b"{}", {}), it.line.ask(HEAD, b"{}", it.home)
+            it.lines.write_due()
+            with pytest.raises(OSError, match="broken"):
+                failing.result()
+            assert not going.done()
+            assert it.there.recv(1000)
+
+    asyncio.run(main())
+
+
+class Broken(Pipe):
+    """A transport over TLS that fails as it is written to."""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return True if name == "sslcontext" else super().get_extra_info(name, default)
+
+    def write(self, data: object) -> None:
+        raise OSError("broken")
 
 
 def test_an_answer_to_a_cancelled_request_is_nobodys() -> None:
