@@ -70,6 +70,8 @@ class Ending:
             self._slab.add(ended, 1)
             return
         cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
-        uncached = max(0, (answer.input_tokens or 0) - cached)
-        visible = max(0, (answer.output_tokens or 0) - reasoning)
+        uncached = (answer.input_tokens or 0) - cached
+        visible = (answer.output_tokens or 0) - reasoning
+        if uncached < 0 or visible < 0:  # a part that is larger than its whole
+            uncached, visible = max(0, uncached), max(0, visible)
         self._slab.add_each((ended, *TOKENS), (1, uncached, cached, visible, reasoning))

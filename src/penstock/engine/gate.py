@@ -50,7 +50,8 @@ class Gate:
     def leave(self) -> None:
         """Give the place up, and call whoever waits longest, if anybody does."""
         self._free += 1
-        self._call()
+        if self._line:
+            self._call()
 
     def _call(self) -> None:
         while self._line:

@@ -129,7 +129,8 @@ class RetryBudget:
 
     def earn(self) -> None:
         """A fresh request was sent."""
-        self._saved = min(self._saved + BUDGET_SHARE, 1000.0 * self._most)
+        if self._saved < 1000.0 * self._most:
+            self._saved += BUDGET_SHARE
 
     def spend(self, now_ns: int) -> int:
         """Take one retry: 0, or the nanoseconds to wait before asking again."""

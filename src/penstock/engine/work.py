@@ -25,7 +25,7 @@ from penstock.engine.ending import Ending
 from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
 from penstock.ledger.mark import ShardMark
-from penstock.observe.slab_layout import C, clear_started, mark_started, retry_cell
+from penstock.observe.slab_layout import C, retry_cell, started_cell
 from penstock.providers.provider import Provider, Request, UnrenderableRecord
 from penstock.record import Record
 
@@ -138,11 +138,12 @@ class Work:
 
     async def run_slot(self, slot: int) -> None:
         """Take records until the worker drains."""
+        mark, cell = self._slab.set, started_cell(slot)
         while not self._draining:
             pending = self._take() or await self._wait()
             if pending is None:
                 return
-            mark_started(self._slab, slot, pending.record.row)
+            mark(cell, pending.record.row + 1)
             try:
                 request = pending.request or self._begin(pending)
                 if request is not None:
@@ -150,7 +151,7 @@ class Work:
             except Draining:
                 pass
             except asyncio.CancelledError:
-                clear_started(self._slab, slot)
+                mark(cell, 0)
                 raise
             finally:
                 self._busy -= 1
@@ -158,7 +159,7 @@ class Work:
                     pending.probing = False
                     self._probing -= 1
             # After an exception the mark stays: it tells the supervisor which row is to blame.
-            clear_started(self._slab, slot)
+            mark(cell, 0)
 
     def dispatch(self) -> None:
         """Hand records to idle slots, as far as there are both."""

@@ -159,14 +159,19 @@ def retry_cell(error_class: str) -> int:
     return RETRIES_FIRST + _INDEX_OF_CLASS.get(error_class, _UNKNOWN_INDEX)
 
 
+def started_cell(slot: int) -> int:
+    """The cell that says which row `slot` works on: the row + 1, or 0 for none."""
+    return STARTED_FIRST + slot
+
+
 def mark_started(slab: Slab, slot: int, row: int) -> None:
     """Say that `slot` works on `row`, before anything is done that the row could break."""
-    slab.set(STARTED_FIRST + slot, row + 1)
+    slab.set(started_cell(slot), row + 1)
 
 
 def clear_started(slab: Slab, slot: int) -> None:
     """Say that `slot` works on no row."""
-    slab.set(STARTED_FIRST + slot, 0)
+    slab.set(started_cell(slot), 0)
 
 
 def started_rows(slab: Slab) -> list[int]:

@@ -53,7 +53,11 @@ def id_of(fields: dict[str, Any], column: str | None) -> str | None:
     if column is not None:
         value = fields.get(column)
     else:
-        value = next((fields[name] for name in ID_COLUMNS if name in fields), None)
+        value = None
+        for name in ID_COLUMNS:
+            if name in fields:
+                value = fields[name]
+                break
     if value is None or type(value) is str:
         return value
     return _encode(value).decode()

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from penstock.record import Record
-from penstock.sources.decoded import Fields, records_of_lines, wanted_lines
+from penstock.sources.decoded import Fields, record_of
 from penstock.sources.lines import too_long
 
 BATCH_KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
@@ -67,8 +67,9 @@ def records(
     wanted: Container[int] | None,
 ) -> Iterator[Record]:
     """The records of a payload of JSON lines (see `penstock.sources.record.records`)."""
-    lines = wanted_lines(lines_of(payload, first_line), first_row, file, wanted)
-    return records_of_lines(lines, row_of, id_column)
+    for row, (line_number, line) in enumerate(lines_of(payload, first_line), first_row):
+        if wanted is None or row in wanted:
+            yield record_of(row, f"{file}:{line_number}", row_of(line), len(line), id_column)
 
 
 def columns_of(payload: bytes) -> Iterator[dict[str, Any]]:
