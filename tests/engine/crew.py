@@ -36,7 +36,7 @@ from penstock.engine.messages import (
 )
 from penstock.ledger.rows import RowSet
 from penstock.ledger.written import Spent, Written
-from penstock.observe.slab_layout import C, clear_started, mark_started
+from penstock.observe.slab_layout import C, started_cell
 from penstock.sources.shard import Cursor
 
 BEAT_SECONDS = 0.05
@@ -255,7 +255,7 @@ class FakeWorker:
         world.served[row] += 1
         slot = next(s for s in range(self.slots) if s not in self._slots_in_use())
         self._marks[slot] = row
-        mark_started(self.slab, slot, row)
+        self.slab.set(started_cell(slot), row + 1)
         await asyncio.sleep(world.answer_seconds * world.dice.uniform(0.1, 2))
         while self.hung:  # noqa: ASYNC110  # time is virtual
             await asyncio.sleep(1)
@@ -267,7 +267,7 @@ class FakeWorker:
         else:
             self._answered.append((row, DEAD_LETTER if row in world.failing else ""))
         del self._marks[slot]
-        clear_started(self.slab, slot)
+        self.slab.set(started_cell(slot), 0)
         self._busy -= 1
         del world.serving[row]
         self._serve_more()

@@ -14,7 +14,7 @@ from penstock._core import LINE_BYTES, REQUESTS
 from penstock.engine import region
 from penstock.engine.limits import SECOND_NS, Bucket
 from penstock.engine.region import Layout, Region, configure
-from penstock.observe.slab_layout import C, mark_started, started_rows
+from penstock.observe.slab_layout import C, started_cell, started_rows
 
 LAYOUT = Layout(buckets=2, seats=3, slots=5)
 
@@ -32,7 +32,7 @@ def test_what_one_process_writes_another_reads() -> None:
     for seat in range(3):
         slab = theirs.slab(seat)
         slab.add(C.REQUESTS_SENT, 10 + seat)
-        mark_started(slab, 4, 100 + seat)
+        slab.set(started_cell(4), 101 + seat)
     assert [ours.slab(seat).get(C.REQUESTS_SENT) for seat in range(3)] == [10, 11, 12]
     assert [started_rows(ours.slab(seat)) for seat in range(3)] == [[100], [101], [102]]
     theirs.close()
@@ -46,7 +46,7 @@ def test_clearing_a_seat_leaves_the_others_and_the_limiter_alone() -> None:
     made.limiter().record_failure()
     for seat in range(3):
         made.slab(seat).set(C.HEARTBEAT_NS, 7)
-        mark_started(made.slab(seat), 0, 1)
+        made.slab(seat).set(started_cell(0), 2)
     made.clear_seat(1)
     assert [made.slab(seat).get(C.HEARTBEAT_NS) for seat in range(3)] == [7, 0, 7]
     assert [started_rows(made.slab(seat)) for seat in range(3)] == [[1], [], [1]]

@@ -13,12 +13,11 @@ from penstock.observe.slab_layout import (
     STATUS_CLASSES,
     C,
     H,
-    clear_started,
-    mark_started,
     open_slab,
     request_cell,
     retry_cell,
     slab_bytes,
+    started_cell,
     started_rows,
     status_class,
 )
@@ -80,10 +79,10 @@ def test_an_error_class_that_is_not_listed_counts_as_unknown() -> None:
 
 def test_started_rows_are_those_marked_and_not_cleared() -> None:
     slab = a_slab()
-    mark_started(slab, 0, 0)
-    mark_started(slab, 1, 7_000_000_000)
-    mark_started(slab, 3, 5)
-    clear_started(slab, 3)
+    slab.set(started_cell(0), 1)
+    slab.set(started_cell(1), 7_000_000_001)
+    slab.set(started_cell(3), 6)
+    slab.set(started_cell(3), 0)
     assert started_rows(slab) == [0, 7_000_000_000]
 
 
@@ -92,7 +91,7 @@ def test_a_slab_is_read_by_another_mapping_of_the_same_memory() -> None:
         writer, reader = open_slab(memory, 64, 2), open_slab(memory, 64, 2)
         writer.add(C.REQUESTS_SENT, 3)
         writer.record(H.REQUEST_US, 1500)
-        mark_started(writer, 1, 9)
+        writer.set(started_cell(1), 10)
         assert reader.get(C.REQUESTS_SENT) == 3
         assert sum(reader.histogram(H.REQUEST_US)) == 1
         assert started_rows(reader) == [9]

@@ -143,7 +143,7 @@ class Work:
             pending = self._take() or await self._wait()
             if pending is None:
                 return
-            mark(cell, pending.record.row + 1)
+            mark(cell, pending.record.row + 1)  # before anything that the row could break
             try:
                 request = pending.request or self._begin(pending)
                 if request is not None:

@@ -1,9 +1,9 @@
 """The bytes of a segment, batch by batch, so that writing them to the disk is someone else's.
 
-They are not compressed. Measured on batches of 256 results of 490 bytes each, with answers of 40
-words: encoding takes 0.03 us a result as it is, 0.55 with lz4 (305 bytes), 2.65 with zstd-1 (190).
-Writing fewer bytes gives back about as much as lz4 takes, and no more; a checksum over plain
-buffers is the simpler thing to trust.
+They are not compressed. Measured on batches of 256 results of 463 bytes each, with answers of 40
+words: encoding takes 0.05 us a result as it is, 0.9 with lz4 (218 bytes), 1.8 with zstd-1 (124).
+That is 3 and 5 % of all that a record costs; a checksum over plain buffers is the simpler thing to
+trust, too.
 """
 
 from __future__ import annotations

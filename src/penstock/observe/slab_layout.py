@@ -164,16 +164,6 @@ def started_cell(slot: int) -> int:
     return STARTED_FIRST + slot
 
 
-def mark_started(slab: Slab, slot: int, row: int) -> None:
-    """Say that `slot` works on `row`, before anything is done that the row could break."""
-    slab.set(started_cell(slot), row + 1)
-
-
-def clear_started(slab: Slab, slot: int) -> None:
-    """Say that `slot` works on no row."""
-    slab.set(started_cell(slot), 0)
-
-
 def started_rows(slab: Slab) -> list[int]:
     """The rows that a worker had started and not ended: whom to blame when it crashed."""
     return sorted({cell - 1 for cell in slab.counters()[STARTED_FIRST:] if cell > 0})
