@@ -60,6 +60,7 @@ COUNTED: Mapping[int, Counted] = {
 
 LATE = ("penstock.ledger.export", "penstock.observe.metrics")
 LOOK_SECONDS = 0.05
+COUNT_SECONDS = 1.0  # that a run which was stopped early waits, so as to say what is left
 
 
 def run(
@@ -111,6 +112,7 @@ class Conductor:
         self._started_at = datetime.now(UTC)
         self._observer = Observer(state_of(opened))
         self._supervisor: Supervisor | None = None  # while it runs
+        self._supervised = False  # whether the supervisor has ended
         self._signalled: signal.Signals | None = None
         self._redactor = Redactor(secrets_of(self._plan.key, self._job, self._plan.headers))
 
@@ -158,7 +160,9 @@ class Conductor:
             ):
                 catching_up = asyncio.create_task(self._catch_up(stop_counting))
                 stopped = await self._supervise()
-                stop_counting.set()
+                self._supervised = True
+                patience = 0.0 if stopped.complete else COUNT_SECONDS
+                asyncio.get_running_loop().call_later(patience, stop_counting.set)
                 await catching_up
                 return await self._finish(stopped)
         finally:
@@ -202,12 +206,13 @@ class Conductor:
         That is to import what later steps need: soon, for a run may take days, in which the program
         is installed anew, and its end must not be another version's. And to count the rows.
         """
-        while self._observer.state.running_since_ns is None:
+        while self._observer.state.running_since_ns is None and not self._supervised:
             if stop.is_set():
                 return
             await asyncio.sleep(LOOK_SECONDS)
         for name in LATE:
-            await asyncio.to_thread(import_module, name)
+            if not self._supervised:
+                await asyncio.to_thread(import_module, name)
         await self._count_rows(stop)
 
     async def _count_rows(self, stop: threading.Event) -> None:
