@@ -68,6 +68,7 @@ class DirectTransport:
         line = self._lines.take(endpoint.idle) or await self._open(endpoint)
         if isinstance(line, Failure):
             return line
+        waiting = None
         if ready is not None:
             try:
                 if (waiting := ready()) is not None:
@@ -81,7 +82,7 @@ class DirectTransport:
                 if isinstance(line, Failure):
                     return line
         try:
-            return await self._exchange(line, endpoint, request.body)
+            return await self._exchange(line, endpoint, request.body, late=waiting is not None)
         except FOREIGN_ERRORS as error:
             unanswered = isinstance(error, _ENDED) and not line.answering
             if unanswered and (line.requests > 1 or not line.sent_ns):
@@ -103,10 +104,16 @@ class DirectTransport:
             return Failure(kind, detail, 0, time.monotonic_ns())
 
     async def _exchange(
-        self, line: Line, endpoint: Endpoint, body: bytes, deadline_ns: int = 0
+        self, line: Line, endpoint: Endpoint, body: bytes, *, late: bool, deadline_ns: int = 0
     ) -> Response | Failure:
-        """Write the request in this turn of the event loop, and read its answer."""
+        """Write the request in this turn of the event loop, and read its answer.
+
+        One that is late goes out at once: who waited for its ticket has used up what the limit
+        allows for between ticket and request.
+        """
         waiter = line.ask(endpoint.head, body, endpoint.idle, deadline_ns)
+        if late:
+            self._lines.write_due()
         try:
             response: Response | None = await waiter
         except asyncio.CancelledError:
@@ -121,7 +128,9 @@ class DirectTransport:
         try:
             async with asyncio.timeout((ended.deadline_ns - time.monotonic_ns()) / 1e9):
                 line = await self._opening.open(endpoint.url)
-            return await self._exchange(line, endpoint, body, ended.deadline_ns)
+            return await self._exchange(
+                line, endpoint, body, late=True, deadline_ns=ended.deadline_ns
+            )
         except FOREIGN_ERRORS as error:
             return _failure(error, endpoint, line.sent_ns or ended.sent_ns)
 

@@ -72,10 +72,11 @@ class Transport(Protocol):
         """Make one attempt.
 
         `ready` is called once, with an open connection in hand, and what it returns is awaited;
-        None says that there is nothing to wait for. Then the request is written in the same turn of
-        the event loop. Should the connection have ended meanwhile, the request goes out on another
-        without asking again. What `ready` raises is raised here, and nothing was sent. Cancelling
-        closes the connection, if anything was written to it.
+        None says that there is nothing to wait for. Then the request is written: in the same step
+        if it had to wait, else in the same turn of the event loop. Should the connection have ended
+        meanwhile, the request goes out on another without asking again. What `ready` raises is
+        raised here, and nothing was sent. Cancelling closes the connection, if anything was written
+        to it.
         """
 
     async def close(self) -> None:
