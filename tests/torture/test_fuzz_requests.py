@@ -69,7 +69,7 @@ def test_any_row_is_a_request_or_a_refusal_and_values_are_sent_as_they_are(
             except UnrenderableRecord:
                 continue
             messages = json.loads(request.body)["messages"]
-            if dialect.messages_column:
+            if dialect.conversation.column:
                 assert len(messages) == len(value)
             elif isinstance(value, str) and dialect is dialects[0]:
                 assert messages == [{"role": "user", "content": value}]

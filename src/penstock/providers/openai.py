@@ -6,7 +6,7 @@ Records become chat completions; OpenAI batch lines are sent as they are.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -15,7 +15,7 @@ from penstock.errors import JobError
 from penstock.job import Job, nested
 from penstock.providers.allowance import RenderError
 from penstock.providers.batch import path_below
-from penstock.providers.columns import check_columns, nearest
+from penstock.providers.conversation import Conversation
 from penstock.providers.openai_answers import shape_for
 from penstock.providers.openai_verdicts import RULES
 from penstock.providers.provider import (
@@ -27,7 +27,6 @@ from penstock.providers.provider import (
     request_hash,
 )
 from penstock.providers.refusals import one_line, read_refusal
-from penstock.providers.templates import Template
 from penstock.record import BatchLine, Record
 
 CHAT_PATH: Final = "/chat/completions"
@@ -64,36 +63,20 @@ class OpenAI:
                 f"--base-url {job.base_url!r} names one endpoint of the API",
                 f"Give the URL without {CHAT_PATH}.",
             )
-        where = f"--prompt-file {job.prompt_file}" if job.prompt_file else "--prompt"
-        self.prompt = None if job.prompt is None else Template(where, job.prompt)
-        self.system = None if job.system is None else Template("--system", job.system)
-        self.messages_column = job.messages
+        self.conversation = Conversation(job)
+        self.only_prompt = self.conversation.only_prompt
         self.model = job.model
         params = nested(job.param)
         # The body is these two around the messages: model, messages, parameters in that order.
         self.head = ENCODER.encode({"model": job.model, "messages": 0}).removesuffix(b"0}")
         self.tail = b"," + ENCODER.encode(params)[1:] if params else b"}"
-        # Nearly all jobs have one prompt and nothing else: its text is all that is to be written.
-        self.only_prompt = self.prompt if job.system is None and job.messages is None else None
         self.output_tokens = asked_tokens(ENCODER.encode(params))
 
     def check_columns(self, columns: Collection[str]) -> None:
         """See Provider."""
-        if self.prompt is None and self.messages_column is None:
-            raise JobError(
-                "neither --prompt nor --messages is given",
-                "Give --prompt 'Summarize: {{ text }}', with a column of your input.",
-            )
+        self.conversation.check_columns(columns)
         if not self.model:
             raise JobError("--model is not given", "Give its name as the provider spells it.")
-        for template in (self.prompt, self.system):
-            if template is not None:
-                check_columns(template, columns)
-        if self.messages_column is not None and self.messages_column not in columns:
-            raise JobError(
-                f"--messages {self.messages_column}: there is no such column",
-                nearest(self.messages_column, columns),
-            )
 
     def request(self, record: Record) -> Request:
         """See Provider."""
@@ -106,7 +89,7 @@ class OpenAI:
                 text = ENCODER.encode(self.only_prompt.render(record.fields))
                 written = b"".join((BEFORE_PROMPT, text, b"}]"))
             else:
-                written = ENCODER.encode(self.messages(record.fields))
+                written = ENCODER.encode(self.conversation.messages(record.fields))
         except RenderError as error:
             raise UnrenderableRecord(one_line(str(error))) from None
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
@@ -130,17 +113,6 @@ class OpenAI:
             predicted_tokens(len(line.body)),
             asked_tokens(line.body),
         )
-
-    def messages(self, fields: Mapping[str, Any]) -> list[Any]:
-        """The messages of a record; raises RenderError."""
-        messages: list[Any] = []
-        if self.system is not None:
-            messages.append({"role": "system", "content": self.system.render(fields)})
-        if self.prompt is not None:
-            messages.append({"role": "user", "content": self.prompt.render(fields)})
-        if self.messages_column is not None:
-            messages.extend(listed_messages(self.messages_column, fields))
-        return messages
 
     def headers(self, key: str | None) -> dict[str, str]:
         """See Provider."""
@@ -166,19 +138,6 @@ class OpenAI:
 def create(job: Job) -> OpenAI:
     """The dialect for `job`; raises JobError, TemplateError."""
     return OpenAI(job)
-
-
-def listed_messages(column: str, fields: Mapping[str, Any]) -> list[Any]:
-    """The messages that a column holds, as a list or as JSON text; raises RenderError."""
-    value = fields.get(column)
-    if isinstance(value, str):
-        try:
-            value = msgspec.json.decode(value)
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-            raise RenderError(f"column {column!r} is not JSON: {error}") from None
-    if not isinstance(value, list) or not value or not all(isinstance(m, dict) for m in value):
-        raise RenderError(f"column {column!r} is not a list of messages")
-    return value
 
 
 def asked_tokens(body: bytes) -> int:

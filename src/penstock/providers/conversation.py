@@ -1,0 +1,72 @@
+"""What is asked of a record: the conversation that a job describes, as a list of messages.
+
+In the shape of OpenAI's chat, which other dialects turn into their own: objects with a `role` and a
+`content`, a system message first where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import msgspec
+
+from penstock.errors import JobError
+from penstock.job import Job
+from penstock.providers.allowance import RenderError
+from penstock.providers.columns import check_columns, nearest
+from penstock.providers.templates import Template
+
+
+class Conversation:
+    """The messages of one job's records."""
+
+    def __init__(self, job: Job) -> None:
+        """Compiles the job's templates; raises TemplateError."""
+        where = f"--prompt-file {job.prompt_file}" if job.prompt_file else "--prompt"
+        self.prompt = None if job.prompt is None else Template(where, job.prompt)
+        self.system = None if job.system is None else Template("--system", job.system)
+        self.column = job.messages
+        # Nearly all jobs have one prompt and nothing else. A dialect writes its text alone, as
+        # what stands around it is the same for all records.
+        self.only_prompt = self.prompt if job.system is None and job.messages is None else None
+
+    def check_columns(self, columns: Collection[str]) -> None:
+        """Raises JobError, TemplateError where records of these columns have no conversation."""
+        if self.prompt is None and self.column is None:
+            raise JobError(
+                "neither --prompt nor --messages is given",
+                "Give --prompt 'Summarize: {{ text }}', with a column of your input.",
+            )
+        for template in (self.prompt, self.system):
+            if template is not None:
+                check_columns(template, columns)
+        if self.column is not None and self.column not in columns:
+            raise JobError(
+                f"--messages {self.column}: there is no such column",
+                nearest(self.column, columns),
+            )
+
+    def messages(self, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The messages of a record; raises RenderError."""
+        messages: list[dict[str, Any]] = []
+        if self.system is not None:
+            messages.append({"role": "system", "content": self.system.render(fields)})
+        if self.prompt is not None:
+            messages.append({"role": "user", "content": self.prompt.render(fields)})
+        if self.column is not None:
+            messages.extend(listed_messages(self.column, fields))
+        return messages
+
+
+def listed_messages(column: str, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The messages that a column holds, as a list or as JSON text; raises RenderError."""
+    value = fields.get(column)
+    if isinstance(value, str):
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+            raise RenderError(f"column {column!r} is not JSON: {error}") from None
+    if not isinstance(value, list) or not value or not all(isinstance(m, dict) for m in value):
+        raise RenderError(f"column {column!r} is not a list of messages")
+    return value
