@@ -74,16 +74,59 @@ def test_a_chat_completion_is_read_with_its_usage() -> None:
         ({"content": [{"type": "thinking", "thinking": []}, {"text": "b"}]}, "b"),
         ({"content": "x", "tool_calls": []}, "x"),
         ({"content": "x", "tool_calls": None, "function_call": None}, "x"),
-        ({"content": "x", "tool_calls": [{"id": "é"}]}, '[{"id": "\\u00e9"}]'),
+        ({"content": "x", "tool_calls": [{"id": "é"}]}, "x"),
+        ({"content": "", "tool_calls": [{"id": "é"}]}, '[{"id": "\\u00e9"}]'),
         ({"content": None, "tool_calls": [{"id": 1}, {"id": 2}]}, '[{"id": 1},{"id": 2}]'),
         ({"content": None, "function_call": {"name": "é"}}, '{"name": "é"}'),
         ({"content": None, "reasoning_content": "long thought"}, None),
+        ({"content": "x", "reasoning_content": 5, "reasoning": {"odd": []}}, "x"),
     ],
 )
 def test_the_output_of_a_chat_is_what_was_asked_for(
     message: dict[str, Any], output: str | None
 ) -> None:
     assert answer(CHAT, chat(message)).output == output
+
+
+def test_tool_calls_stand_beside_the_text_as_they_came() -> None:
+    found = answer(CHAT, chat({"content": "x", "tool_calls": [{"id": "é"}]}))
+    assert found.tool_calls == '[{"id": "\\u00e9"}]'
+    assert answer(CHAT, chat({"function_call": {"name": "f"}})).tool_calls == '{"name": "f"}'
+    assert answer(CHAT, chat()).tool_calls is None
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "x", "reasoning_content": "hm"},
+        {"content": "x", "reasoning": "hm"},
+        {"content": [{"type": "thinking", "thinking": "hm"}, {"text": "x"}]},
+        {"content": [{"type": "thinking", "thinking": [{"text": "hm"}, 5]}, {"text": "x"}]},
+    ],
+)
+def test_what_a_model_thought_stands_beside_the_answer(message: dict[str, Any]) -> None:
+    found = answer(CHAT, chat(message))
+    assert (found.output, found.reasoning) == ("x", "hm")
+    assert answer(CHAT, chat()).reasoning is None
+
+
+def test_of_several_choices_calls_and_thoughts_are_json_lists() -> None:
+    body = chat({"content": "x", "tool_calls": [{"id": 1}], "reasoning": "hm"})
+    body["choices"] += chat(finish_reason="length")["choices"]
+    found = answer(CHAT, body)
+    assert (found.output, found.truncated) == ('["x","hello"]', True)
+    assert (found.tool_calls, found.reasoning) == ('["[{\\"id\\": 1}]",null]', '["hm",null]')
+
+
+@pytest.mark.parametrize("content", ["half a", "", None])
+def test_an_answer_that_a_token_limit_cut_is_truncated(content: str | None) -> None:
+    assert answer(CHAT, chat({"content": content}, "length")).truncated
+    assert not answer(CHAT, chat({"content": content})).truncated
+
+
+def test_tokens_written_to_a_cache_are_counted_where_a_gateway_says() -> None:
+    usage = {"prompt_tokens": 9, "prompt_tokens_details": {"cache_write_tokens": 7}}
+    assert answer(CHAT, chat(usage=usage)).cache_write_tokens == 7
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "tool_calls"])
@@ -205,7 +248,7 @@ def test_the_wait_in_an_error_inside_a_200_is_read() -> None:
 
 def test_a_text_completion_is_read() -> None:
     body = chat(choices=[{"text": "a", "finish_reason": "length"}])
-    assert read(TEXT, body) == Answer("a", "length", "m-1", 9, 4, 5, 2)
+    assert read(TEXT, body) == Answer("a", "length", "m-1", 9, 4, 5, 2, truncated=True)
     body["choices"] *= 2
     assert answer(TEXT, body).output == '["a","a"]'
 
@@ -239,16 +282,26 @@ CALL = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
 
 def test_a_response_is_the_text_of_its_messages() -> None:
     body = response(THOUGHT, SEARCH, said({"text": "a"}, {"text": "b"}), said({"text": "c"}))
-    assert read(RESPONSES, body) == Answer("abc", "completed", "m-1", 9, 4, 5, 2)
+    assert read(RESPONSES, body) == Answer("abc", "completed", "m-1", 9, 4, 5, 2, reasoning="hm")
 
 
-def test_a_response_s_function_calls_are_its_output() -> None:
-    assert json.loads(answer(RESPONSES, response(said({"text": "a"}), CALL)).output or "") == [CALL]
+def test_a_response_s_reasoning_is_its_text_or_its_summary() -> None:
+    summary = {"type": "reasoning", "summary": [{"text": "in short"}, {"text": "so"}]}
+    assert answer(RESPONSES, response(summary, said({"text": "a"}))).reasoning == "in short\nso"
+    assert answer(RESPONSES, response(summary, THOUGHT, said({"text": "a"}))).reasoning == "hm"
+
+
+def test_a_response_s_function_calls_are_its_output_where_it_says_nothing() -> None:
+    assert json.loads(answer(RESPONSES, response(CALL)).output or "") == [CALL]
+    both = answer(RESPONSES, response(said({"text": "a"}), CALL))
+    assert (both.output, json.loads(both.tool_calls or "")) == ("a", [CALL])
 
 
 def test_a_response_that_ended_early_says_why() -> None:
     cut = response(THOUGHT, status="incomplete", incomplete_details={"reason": "content_filter"})
-    assert read(RESPONSES, cut) == Answer(None, "content_filter", "m-1", 9, 4, 5, 2)
+    assert read(RESPONSES, cut) == Answer(None, "content_filter", "m-1", 9, 4, 5, 2, reasoning="hm")
+    short = response(status="incomplete", incomplete_details={"reason": "max_output_tokens"})
+    assert answer(RESPONSES, short).truncated
     no = response(said({"type": "refusal", "refusal": "I can't."}))
     assert answer(RESPONSES, no).finish_reason == "refusal"
     assert answer(RESPONSES, no).output == "I can't."

@@ -21,12 +21,16 @@ from penstock.providers.openai_bodies import (
     Choice,
     EmbeddingBody,
     Message,
+    Part,
     ResponseBody,
     TextBody,
     Usage,
 )
 from penstock.providers.provider import Answer, BadResponse, Refusal
 from penstock.providers.refusals import error_object, one_line, refusal_of
+
+CUT: Final = "length"  # the finish reason of what a token limit cut
+TOOL_CALLS: Final = ("function_call", "custom_tool_call")
 
 NOT_STRICT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -67,19 +71,27 @@ class Shape:
 def read_chat(body: ChatBody) -> Answer | None:
     """The first choice; with several (`n`), the output is a JSON list of theirs."""
     if len(body.choices) == 1 and (text := plain_text(body.choices[0])):
-        return Answer(text, body.choices[0].finish_reason)
-    outputs = []
-    for choice in body.choices:
-        if choice.message is None or choice.error:
-            return None
-        outputs.append(said(choice.message))
-    if not outputs:
+        reason = body.choices[0].finish_reason
+        answer = Answer(text, reason)
+        if reason == CUT:
+            answer.truncated = True
+        return answer
+    messages = [choice.message for choice in body.choices if not choice.error]
+    if not messages or len(messages) < len(body.choices) or None in messages:
         return None
-    first = body.choices[0]
-    reason = first.finish_reason
-    if first.message is not None and first.message.refusal and not first.message.content:
+    said = [one for one in messages if one is not None]
+    reason = body.choices[0].finish_reason
+    if said[0].refusal and not said[0].content:
         reason = "refusal"
-    return answer_of(outputs, reason)
+    called = [calls_of(one) for one in said]
+    texts = [text_of(one) for one in said]
+    outputs = [text or calls or text for text, calls in zip(texts, called, strict=True)]
+    found = answer_of(outputs, reason)
+    if found is not None:
+        found.truncated = any(choice.finish_reason == CUT for choice in body.choices)
+        found.tool_calls = together(called)
+        found.reasoning = together([thought(one) for one in said])
+    return found
 
 
 def plain_text(choice: Choice) -> str | None:
@@ -87,26 +99,59 @@ def plain_text(choice: Choice) -> str | None:
     message = choice.message
     if message is None or choice.error or message.tool_calls or message.function_call:
         return None
+    if message.reasoning_content or message.reasoning:
+        return None
     return message.content if type(message.content) is str else None
 
 
-def said(message: Message) -> str | None:
-    """The tool calls as JSON, for they were asked for; else the text, else the model's refusal."""
+def text_of(message: Message) -> str | None:
+    """The text, else the model's refusal."""
+    if isinstance(message.content, list):
+        return "".join(part.text for part in message.content)
+    return message.content or message.refusal or message.content
+
+
+def calls_of(message: Message) -> str | None:
+    """The tool calls as JSON text, as they came; without any text they are the output too."""
     if message.tool_calls:
         calls = (bytes(call).decode("utf-8", "replace") for call in message.tool_calls)
         return f"[{','.join(calls)}]"
     if message.function_call:
         return json.dumps(message.function_call, ensure_ascii=False)
-    if isinstance(message.content, list):
-        return "".join(part.text for part in message.content)
-    return message.content or message.refusal or message.content
+    return None
+
+
+def thought(message: Message) -> str | None:
+    """What the model says that it thought: beside its answer, or in parts of it (Mistral)."""
+    for beside in (message.reasoning_content, message.reasoning):
+        if isinstance(beside, str) and beside:
+            return beside
+    parts = message.content if isinstance(message.content, list) else []
+    return "".join(map(thought_part, parts)) or None
+
+
+def thought_part(part: Part) -> str:
+    """The text of one part that is a thought."""
+    if isinstance(part.thinking, list):
+        return "".join(strings([one for one in part.thinking if isinstance(one, dict)], "text"))
+    return part.thinking if isinstance(part.thinking, str) else ""
+
+
+def together(values: list[str | None]) -> str | None:
+    """The only value as it is, of several a JSON list; None where all are."""
+    if not any(value is not None for value in values):
+        return None
+    return values[0] if len(values) == 1 else msgspec.json.encode(values).decode()
 
 
 def read_text(body: TextBody) -> Answer | None:
     """The text; with several choices, a JSON list of theirs."""
     if not body.choices or any(choice.error for choice in body.choices):
         return None
-    return answer_of([choice.text for choice in body.choices], body.choices[0].finish_reason)
+    answer = answer_of([choice.text for choice in body.choices], body.choices[0].finish_reason)
+    if answer is not None:
+        answer.truncated = any(choice.finish_reason == CUT for choice in body.choices)
+    return answer
 
 
 def answer_of(outputs: list[str | None], reason: str | None) -> Answer | None:
@@ -117,24 +162,38 @@ def answer_of(outputs: list[str | None], reason: str | None) -> Answer | None:
 
 
 def read_response(body: ResponseBody) -> Answer | None:
-    """The function calls as JSON; else the text; else the model's refusal."""
+    """The text, else the function calls as JSON, else the model's refusal."""
     if body.output is None or body.status == "failed":
         return None
     parts = [part for item in body.output if item.get("type") == "message" for part in pieces(item)]
-    calls = [item for item in body.output if item.get("type") == "function_call"]
+    calls = [item for item in body.output if item.get("type") in TOOL_CALLS]
     texts, refusals = strings(parts, "text"), strings(parts, "refusal")
     reason = strings([body.incomplete_details or {}], "reason")
     finish = reason[0] if reason else body.status
-    if calls:
-        return Answer(json.dumps(calls, ensure_ascii=False), finish)
-    if texts:
-        return Answer("".join(texts), finish)
-    return answer_of(["".join(refusals) or None], "refusal" if refusals else finish)
+    called = json.dumps(calls, ensure_ascii=False) if calls else None
+    if not (texts or called) and refusals:
+        finish = "refusal"
+    answer = answer_of(["".join(texts) or called or "".join(refusals) or None], finish)
+    if answer is not None:
+        answer.truncated = finish == "max_output_tokens"
+        answer.tool_calls = called
+        answer.reasoning = reasoned(body.output)
+    return answer
 
 
-def pieces(item: dict[str, Any]) -> list[dict[str, Any]]:
-    """The content of a response's message."""
-    content = item.get("content")
+def reasoned(output: list[dict[str, Any]]) -> str | None:
+    """A response's reasoning: its text where the model gives it, else the summary."""
+    items = [item for item in output if item.get("type") == "reasoning"]
+    for name in ("content", "summary"):
+        texts = strings([part for item in items for part in pieces(item, name)], "text")
+        if texts:
+            return "\n".join(texts)
+    return None
+
+
+def pieces(item: dict[str, Any], name: str = "content") -> list[dict[str, Any]]:
+    """The parts of a response's item."""
+    content = item.get(name)
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
 
 
@@ -158,8 +217,10 @@ def count(answer: Answer, usage: Usage) -> None:
     answer.output_tokens = first_of(usage.completion_tokens, usage.output_tokens)
     answer.cached_input_tokens = usage.prompt_cache_hit_tokens
     ins = usage.prompt_tokens_details or usage.input_tokens_details
-    if ins is not None and ins.cached_tokens is not None:
-        answer.cached_input_tokens = ins.cached_tokens
+    if ins is not None:
+        if ins.cached_tokens is not None:
+            answer.cached_input_tokens = ins.cached_tokens
+        answer.cache_write_tokens = ins.cache_write_tokens
     outs = usage.completion_tokens_details or usage.output_tokens_details
     if outs is not None:
         answer.reasoning_tokens = outs.reasoning_tokens

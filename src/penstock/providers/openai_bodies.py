@@ -19,6 +19,7 @@ class Details(msgspec.Struct, gc=False):
 
     cached_tokens: Count | None = None
     reasoning_tokens: Count | None = None
+    cache_write_tokens: Count | None = None  # OpenRouter
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -39,6 +40,7 @@ class Part(msgspec.Struct, gc=False):
     """A piece of a content that is a list, as Mistral's reasoning models send it."""
 
     text: str = ""
+    thinking: Any = None
 
 
 class Message(msgspec.Struct, gc=False):
@@ -48,6 +50,8 @@ class Message(msgspec.Struct, gc=False):
     refusal: str | None = None
     tool_calls: list[msgspec.Raw] | None = None
     function_call: Any = None
+    reasoning_content: Any = None  # DeepSeek, vLLM, llama.cpp
+    reasoning: Any = None  # OpenRouter, Ollama, Groq
 
 
 class Choice(msgspec.Struct, gc=False):

@@ -41,10 +41,14 @@ class Answer(msgspec.Struct, gc=False):
     output: str | None = None
     finish_reason: str | None = None
     model: str | None = None
-    input_tokens: int | None = None
+    input_tokens: int | None = None  # all of it; those read from and written to a cache are part
     cached_input_tokens: int | None = None
-    output_tokens: int | None = None
+    output_tokens: int | None = None  # all of it, reasoning too
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    truncated: bool = False  # the output ends where a token limit cut it
+    reasoning: str | None = None  # what the model thought, where it says
+    tool_calls: str | None = None  # JSON text: the calls as the API has them
 
 
 class Refusal(msgspec.Struct):
