@@ -138,10 +138,7 @@ def conduct(
     """Run or resume a job in an event loop of its own; with `--simulate`, beside a simulator."""
     with ExitStack() as stack:
         if job.simulate:
-            from penstock.simulator import TYPICAL, spawn  # late: few runs have use for it
-
-            simulator = stack.enter_context(spawn(TYPICAL))
-            job = msgspec.structs.replace(job, base_url=simulator.base_url)
+            job = stack.enter_context(simulated(job))
         return run_job(
             job,
             os.environ,
@@ -151,6 +148,15 @@ def conduct(
             command=command,
             switch=switch,
         )
+
+
+@contextmanager
+def simulated(job: Job) -> Iterator[Job]:
+    """The job, asking a simulator that serves as long as the context lasts."""
+    from penstock.simulator import TYPICAL, spawn  # late: few runs have use for it
+
+    with spawn(TYPICAL) as simulator:
+        yield msgspec.structs.replace(job, base_url=simulator.base_url)
 
 
 def job_for(

@@ -29,11 +29,15 @@ COMMANDS: Final = {
     "status": "How far a run is, also while it goes on.",
     "show": "All that is known of one row.",
     "render": "The exact request of one row, without sending it.",
+    "try": "Ask for a few records, and show prompt beside answer.",
     "export": "Write a run's results to a file.",
     "verify": "Check every byte of a run's results.",
     "redo": "Ask again for rows that ended as dead letters.",
     "simulate": "Serve a simulated provider on this machine.",
 }
+
+# Of the commands whose names no module can have, the modules.
+MODULES: Final = {"try": "trial"}
 
 
 class Commands(click.Group):
@@ -45,7 +49,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"penstock.cli.{cmd_name}").command
+        command = importlib.import_module(f"penstock.cli.{MODULES.get(cmd_name, cmd_name)}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.options import GroupedCommand, GroupedOption, JobOption, job_flags, job_of
-from penstock.errors import InputError, JobError
+from penstock.errors import InputError
 from penstock.job import Job
 
 if TYPE_CHECKING:
@@ -45,21 +44,13 @@ def render(inputs: tuple[str, ...], row: int, **flags: Any) -> int:
 
 def rendered(job: Job, row: int) -> tuple[Record, Shown]:
     """A row's record, and its request as people see it. Raises UsageError."""
+    from penstock.cli.reading import opened
     from penstock.cli.request import shown
-    from penstock.providers.batch import check_batch
     from penstock.providers.provider import UnrenderableRecord, provider_for
-    from penstock.sources.inputs import Inputs
 
-    if not job.inputs:
-        raise JobError("there is no input", "Name files, globs or directories, or - for stdin.")
     provider = provider_for(job)
     with tempfile.TemporaryDirectory(prefix="penstock-") as spool:
-        inputs = Inputs.open(job.inputs, spool=Path(spool), stdin=sys.stdin.buffer)
-        if inputs.batch_lines:
-            check_batch(job)
-        else:
-            provider.check_columns(inputs.schema().names)
-        record = inputs.record(row, job.id)
+        record = opened(job, Path(spool)).record(row, job.id)
     if record.problem is not None:
         raise InputError(f"{record.where}: {record.problem}", "It will be a dead letter.")
     try:

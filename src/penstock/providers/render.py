@@ -1,10 +1,12 @@
-"""A request as text, for people: what `penstock render` shows instead of sending it."""
+"""A request as text, for people: whole, as `penstock render` shows it, or its words alone."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
 
 from penstock.providers.provider import Request
 
@@ -25,3 +27,36 @@ def shown(name: str, value: str) -> str:
         return value
     scheme, space, _ = value.partition(" ")
     return f"{scheme} {REDACTED}" if space and name.lower() == "authorization" else REDACTED
+
+
+# Where the words of a request stand, in the order in which they are said, in every dialect; each
+# holds text, or a list or an object of more of the same.
+SPOKEN: Final = (
+    *("system", "system_instruction", "systemInstruction", "instructions"),
+    *("messages", "contents", "input", "prompt", "content", "parts", "text"),
+)
+
+
+def asked(body: bytes) -> str:
+    """What a request asks, as people would say it: its texts without what is around them.
+
+    The body as it is, where no text is found in it.
+    """
+    try:
+        found = list(texts(msgspec.json.decode(body)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = []
+    return "\n\n".join(found) or body.decode("utf-8", "replace")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """The texts in a part of a request's body."""
+    if isinstance(value, str):
+        if value:
+            yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from texts(one)
+    elif isinstance(value, dict):
+        for name in SPOKEN:
+            yield from texts(value.get(name))
