@@ -59,8 +59,10 @@ bench: $(READY)  ## Time the core, and the engine against Go, plain and over TLS
 		--benchmark-json=$(or $(SAVE),build/bench)/core-$(shell date -u +%F).json
 	$(BIN)/python benches/engine.py --records $(RECORDS) --pairs $(PAIRS) $(SAVING)
 	$(BIN)/python benches/in_flight.py --seconds $(if $(QUICK),5,20) $(SAVING)
-	$(if $(QUICK),,@for one in $(wildcard benches/start.py benches/pacing.py benches/scale.py); do \
-		echo $$one; $(BIN)/python $$one || exit; done)
+	$(BIN)/python benches/workers.py --records $(RECORDS) --pairs $(PAIRS) $(SAVING)
+	$(BIN)/python benches/start.py $(SAVING)
+	$(BIN)/python benches/pacing.py $(SAVING)
+	$(BIN)/python benches/scale.py $(if $(QUICK),--rows 200000) $(SAVING)
 	$(if $(QUICK),,$(if $(SAVE),$(BIN)/python benches/publish.py --results $(SAVE)))
 
 bench-peers: $(READY)  ## The same server asked by other clients, each in an environment of its own

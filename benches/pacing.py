@@ -12,18 +12,17 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import uvloop
 from arrivals import Arrivals
+from harness.machine import machine
+from harness.plain import tell
 
 SECOND_NS = 1_000_000_000
 WINDOW_NS = SECOND_NS // 10
@@ -113,22 +112,13 @@ def main() -> None:
     parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
+        about = machine(Path(name))
         figures = uvloop.run(
             measure(Path(name), options.rps, options.workers, max(4, options.seconds))
         )
-    result = {
-        "what": f"{options.rps} requests/s over {options.workers} workers, as the server saw them",
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform()},
-        "python": platform.python_version(),
-        "figures": {name: round(value, 4) for name, value in figures.items()},
-    }
-    print(json.dumps(result["figures"]))
-    if options.save:
-        options.save.mkdir(exist_ok=True)
-        target = options.save / f"pacing-{datetime.now(UTC):%Y-%m-%d}.json"
-        target.write_text(json.dumps(result, indent=2) + "\n")
-        print(f"saved {target}")
+    what = f"{options.rps} requests/s over {options.workers} workers, as the server saw them"
+    asked = {"rps": options.rps, "workers": options.workers, "seconds": options.seconds}
+    tell("pacing", what, asked, figures, about, options.save)
 
 
 if __name__ == "__main__":

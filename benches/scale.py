@@ -1,6 +1,6 @@
 """What a long run costs its supervisor: CPU per record, memory, resuming, and the export.
 
-    python benches/scale.py [--rows 1000000] [--workers 2] [--save benches/results]
+    python benches/scale.py [--rows 10000000] [--workers 2] [--save benches/results]
 
 The workers ask nobody (null_worker.py): rows end at once, and are written, synced and told as
 always, so that what is measured is the supervisor, and a run of millions takes minutes. In order:
@@ -16,20 +16,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import null_worker
 import uvloop
 from arrivals import Arrivals
+from harness.machine import machine
+from harness.plain import tell
 
 NOWHERE = "http://127.0.0.1:9/v1"
 FILLER = "All work and no play makes for a dull benchmark. " * 7
@@ -145,13 +144,14 @@ def peak_of(pid: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     rows = options.rows
     few, many = rows // 10, rows * 9 // 10
     with tempfile.TemporaryDirectory() as name:
+        about = machine(Path(name))
         bench = Bench(Path(name), rows, options.workers)
         write_input(bench.source, rows)
         size = bench.source.stat().st_size
@@ -163,27 +163,14 @@ def main() -> None:
             "supervisor_peak_mb_many": long["peak_mb"],
             "records_per_second": (many - few) / (long["wall_seconds"] - short["wall_seconds"]),
         }
-        print(json.dumps(figures), flush=True)
         exported = bench.export("many", many)
         figures |= {f"export_{name}": value for name, value in exported.items()}
-        print(json.dumps(figures), flush=True)
         for kind, run in (("fresh", "fresh"), ("resumed", "many")):
             began = uvloop.run(bench.first_request(run))
             figures |= {f"{kind}_{name}": value for name, value in began.items()}
-    result = {
-        "what": "the supervisor of a long run, with workers that ask nobody",
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"cores": len(os.sched_getaffinity(0)), "system": platform.platform()},
-        "python": platform.python_version(),
-        "rows": {"input": rows, "few": few, "many": many, "input_bytes": size},
-        "figures": {name: round(value, 3) for name, value in figures.items()},
-    }
-    print(json.dumps(result["figures"]))
-    if options.save:
-        options.save.mkdir(exist_ok=True)
-        target = options.save / f"scale-{datetime.now(UTC):%Y-%m-%d}.json"
-        target.write_text(json.dumps(result, indent=2) + "\n")
-        print(f"saved {target}")
+    what = "the supervisor of a long run, with workers that ask nobody"
+    asked = {"rows": rows, "few": few, "many": many, "input_bytes": size, "workers": bench.workers}
+    tell("scale", what, asked, figures, about, options.save)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long the command takes to begin: to its help, and to the first request.
 
-    python benches/start.py [--times 7] [--workers 2]
+    python benches/start.py [--times 7] [--workers 2] [--save benches/results]
 
 The first request is timed where it arrives: from before the command's process is made to when a
 server on the loopback has all of it. What an interpreter needs to start and do nothing, in the same
@@ -22,6 +22,8 @@ from pathlib import Path
 
 import uvloop
 from arrivals import Arrivals
+from harness.machine import machine
+from harness.plain import tell
 
 COMMAND = (str(Path(sys.executable).with_name("penstock")),)
 
@@ -58,9 +60,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=7)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--save", type=Path)
     options = parser.parse_args()
     bare, helped, first, cpu = [], [], [], []
     with tempfile.TemporaryDirectory() as name:
+        about = machine(Path(name))
         for _ in range(options.times):
             bare.append(seconds_of([sys.executable, "-c", "pass"]))
             helped.append(seconds_of([*COMMAND, "--help"]))
@@ -74,7 +78,9 @@ def main() -> None:
         "first_request_worst_seconds": max(first),
         "whole_run_cpu_seconds": statistics.median(cpu),
     }
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+    what = "from the command to its help, and to its first request at a server"
+    asked = {"times": options.times, "workers": options.workers}
+    tell("start", what, asked, figures, about, options.save)
 
 
 if __name__ == "__main__":

@@ -58,10 +58,10 @@ def tell_run(run: Run) -> None:
     )
 
 
-def tell_figure(one: Figure) -> None:
+def tell_figure(one: Figure, yardstick: str) -> None:
     cpu = one.cpu_microseconds
-    ratio = one.ratios.get("go")
-    against = f"{ratio.median:6.2f} x Go" if ratio else ""
+    ratio = one.ratios.get(yardstick)
+    against = f"{ratio.median:6.2f} x {yardstick}" if ratio else ""
     print(
         f"{one.client:<10} {'https' if one.tls else 'http':<5} {cpu.median:8.1f} us a request"
         f" ({cpu.least:.1f} to {cpu.most:.1f}) {against}",
@@ -69,8 +69,15 @@ def tell_figure(one: Figure) -> None:
     )
 
 
-def run(kind: str, what: str, clients: Sequence[Client], given: argparse.Namespace) -> None:
-    """Measure, print, save."""
+def run(
+    kind: str,
+    what: str,
+    clients: Sequence[Client],
+    given: argparse.Namespace,
+    *,
+    shared: bool = False,
+) -> None:
+    """Measure, print, save. `shared`: the clients may use the server's core too, and it theirs."""
     for tool in ("nginx", "openssl"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not installed; nothing was measured")
@@ -87,19 +94,26 @@ def run(kind: str, what: str, clients: Sequence[Client], given: argparse.Namespa
             figures=[],
             runs=[],
         )
-        measure(result, able, given, Path(name))
+        mine, servers = cores()
+        both = mine | servers
+        measure(result, able, given, Path(name), (both, both) if shared else (mine, servers))
     result.figures = figures(result.runs)
+    names = [one.name for one in able]
     for one in result.figures:
-        tell_figure(one)
+        tell_figure(one, "go" if "go" in names else names[0])
     if given.save:
         print(f"saved {save(kind, result, given.save)}")
 
 
 def measure(
-    result: Result, clients: Sequence[Client], given: argparse.Namespace, folder: Path
+    result: Result,
+    clients: Sequence[Client],
+    given: argparse.Namespace,
+    folder: Path,
+    places: tuple[set[int], set[int]],
 ) -> None:
     """Serve, look at every client, then let them take turns, first without TLS."""
-    engine_cores, server_cores = cores()
+    engine_cores, server_cores = places
     schemes = [False, True] if given.scheme == "both" else [given.scheme == "https"]
     with nginx(folder / "nginx", server_cores) as server:
         for tls in schemes:

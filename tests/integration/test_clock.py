@@ -11,6 +11,7 @@ import pytest
 from conftest import Simulate
 from integration.conftest import MakePlace
 from integration.test_kills import IMPATIENT
+from integration.test_rate import busiest_second, sent_at
 
 # In every process, from its start on and in the middle of the run, by years and by hours.
 JUMPING = """
@@ -50,7 +51,7 @@ def test_a_clock_that_jumps_changes_nothing_but_timestamps(
 def test_a_worker_that_wakes_late_sends_no_burst_beyond_the_limit(
     place: MakePlace, simulate: Simulate
 ) -> None:
-    run, provider = place(1500), simulate(ttft_seconds=0.02, rps=260)
+    run, provider = place(1500), simulate(ttft_seconds=0.02)
     with run.start(provider.base_url, max_concurrency=64, workers=2, rps=250) as live:
         sleeper = live.until_running(2)[0]
         for _ in range(2):
@@ -62,8 +63,8 @@ def test_a_worker_that_wakes_late_sends_no_burst_beyond_the_limit(
         ended = live.wait()
     assert ended.code == 0, ended.stderr
     run.check_answers()
-    assert provider.stats()["limited"] == {}
-    assert provider.stats()["busiest_second"] <= 250
+    # When they were sent is what is promised: a busy machine has them arrive together.
+    assert busiest_second(sorted(map(sent_at, run.results()))) <= 250
     assert provider.stats()["asked_again"] == 0
 
 
