@@ -33,14 +33,17 @@ def result(attempt: Attempt, error_class: str = "", **more: Any) -> Result:
 def test_a_result_has_the_answer_and_how_it_came_about() -> None:
     attempt = succeeded()
     attempt.request_id, attempt.latency_seconds = "req-1", 0.5
-    attempt.answer = Answer("text", "length", "gpt", 10, 4, 20, 6)
+    attempt.answer = Answer("text", "length", "gpt", 10, 4, 20, 6, 0, True, "hm", "[]")
     found = result(attempt)
     assert found == Result(
         row=7,
         id="seven",
         outcome=SUCCEEDED,
         output="text",
+        tool_calls="[]",
+        reasoning="hm",
         finish_reason="length",
+        truncated=True,
         model="gpt",
         endpoint="api.example",
         http_status=200,

@@ -39,6 +39,11 @@ def test_json_text_stands_as_json_only_in_the_columns_named() -> None:
     ]
 
 
+def test_json_text_of_several_lines_is_one_line() -> None:
+    batch = pa.record_batch({"calls": ['[\r\n  {"id": "a\\n"}\n]', "[]"]})
+    assert lines_of(batch, frozenset({"calls"})) == [{"calls": [{"id": "a\n"}]}, {"calls": []}]
+
+
 def test_rows_beyond_one_step_of_the_writer_are_all_there() -> None:
     rows = 2 * jsonl_output.ROWS_AT_ONCE + 1
     assert [line["row"] for line in lines_of(pa.record_batch({"row": range(rows)}))] == list(

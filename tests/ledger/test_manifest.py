@@ -28,7 +28,7 @@ def test_no_secret_is_in_the_manifest(run_dir: RunDirectory) -> None:
     assert run_dir.manifest().job["header"] == {"X-Team": "env:TEAM", "Authorization": "***"}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"format_version": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"format_version": 2}'])
 def test_a_damaged_manifest_is_refused(run_dir: RunDirectory, content: bytes) -> None:
     run_dir.manifest_path.write_bytes(content)
     with pytest.raises(RunDirectoryError, match=r"run\.json can't be read"):
@@ -36,8 +36,8 @@ def test_a_damaged_manifest_is_refused(run_dir: RunDirectory, content: bytes) ->
 
 
 def test_another_format_is_refused_by_its_number(run_dir: RunDirectory) -> None:
-    run_dir.manifest_path.write_bytes(b'{"format_version": 2, "run_id": []}')
-    with pytest.raises(RunDirectoryError, match="has format version 2; this Penstock reads ver"):
+    run_dir.manifest_path.write_bytes(b'{"format_version": 1, "run_id": []}')
+    with pytest.raises(RunDirectoryError, match="has format version 1; this Penstock reads ver"):
         run_dir.manifest()
 
 

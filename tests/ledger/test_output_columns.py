@@ -82,7 +82,7 @@ def test_what_an_earlier_run_wrote_into_dead_letters_is_not_kept() -> None:
 def test_json_columns_are_text_and_known_as_json() -> None:
     columns = output_columns(schema(a="json", b="text"))
     assert columns.kept_schema == pa.schema([("a", pa.string()), ("b", pa.string())])
-    assert columns.json_columns == {"a"}
+    assert columns.json_columns == {"a", "tool_calls"}
 
 
 def test_a_column_can_become_wider() -> None:

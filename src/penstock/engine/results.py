@@ -31,13 +31,16 @@ def result_of(
     response = None
     if attempt.body and keeps(keep, succeeded):
         response = attempt.body.decode("utf-8", "replace")
-    # By position, a seventh of what 24 names take: the fields of Result, in their order.
+    # By position, a seventh of what as many names take: the fields of Result, in their order.
     return Result(
         pending.record.row,
         pending.record.id,
         SUCCEEDED if succeeded else FAILED,
         answer.output,
+        answer.tool_calls,
+        answer.reasoning,
         answer.finish_reason,
+        answer.truncated,
         answer.model,
         endpoint,
         attempt.status or None,

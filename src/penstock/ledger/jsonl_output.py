@@ -46,5 +46,12 @@ def row_dicts(batch: pa.RecordBatch, json_columns: frozenset[str]) -> Iterator[d
 
 
 def raw_cells(column: pa.Array) -> list[msgspec.Raw | None]:
-    """Cells of JSON text, to be written as they are."""
-    return [None if cell is None else msgspec.Raw(cell.encode()) for cell in column.to_pylist()]
+    """Cells of JSON text, to be written as they are, but each on one line."""
+    return [None if cell is None else msgspec.Raw(one_line(cell)) for cell in column.to_pylist()]
+
+
+def one_line(text: str) -> bytes:
+    """JSON text without line breaks, which a server's own may have."""
+    encoded = text.encode()
+    broken = b"\n" in encoded or b"\r" in encoded
+    return msgspec.json.format(encoded, indent=-1) if broken else encoded

@@ -14,7 +14,7 @@ from penstock.ledger.sealed_json import pack, unpack
 from penstock.sources.frozen import FrozenInput
 from penstock.sources.schema import InputSchema
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 SHOWN_CHARACTERS: Final = 60
 
 

@@ -54,7 +54,10 @@ class OutputColumns(msgspec.Struct, frozen=True):
     @property
     def json_columns(self) -> frozenset[str]:
         """The columns that hold JSON text."""
-        return frozenset(column.name for column in self.kept_columns if column.type == JSON)
+        ours = [self.prefix + "tool_calls"]
+        return frozenset(
+            [column.name for column in self.kept_columns if column.type == JSON] + ours
+        )
 
     @property
     def types(self) -> list[tuple[str, str]]:

@@ -21,7 +21,10 @@ RESULT_SCHEMA: Final = pa.schema(
         pa.field("id", pa.string()),
         pa.field("outcome", pa.string(), nullable=False),
         pa.field("output", pa.string()),
+        pa.field("tool_calls", pa.string()),
+        pa.field("reasoning", pa.string()),
         pa.field("finish_reason", pa.string()),
+        pa.field("truncated", pa.bool_(), nullable=False),
         pa.field("model", pa.string()),
         pa.field("endpoint", pa.string()),
         pa.field("http_status", pa.int64()),
@@ -62,7 +65,7 @@ ROW_BYTES: Final = 280
 INT64_MAX: Final = 2**63 - 1
 
 _TYPES: Final = tuple(RESULT_SCHEMA.types)
-_REPEATED: Final = frozenset({str, int, type(None)})
+_REPEATED: Final = frozenset({str, int, bool, type(None)})
 _as_tuple: Callable[[Result], tuple[Any, ...]] = msgspec.structs.astuple
 
 
@@ -76,6 +79,10 @@ class ResultRows(list[Result]):
         size = ROW_BYTES
         if result.output is not None:
             size += len(result.output)
+        if result.reasoning is not None:
+            size += len(result.reasoning)
+        if result.tool_calls is not None:
+            size += len(result.tool_calls)
         if result.response is not None:
             size += len(result.response)
         if result.error_message is not None:
@@ -102,7 +109,7 @@ def column_of(values: Sequence[Any], type_: pa.DataType) -> pa.Array:
     """One column; a value that Arrow can't hold is mended rather than losing a paid answer."""
     try:
         if is_one_value(values):
-            # Of the 24 columns some 14 have one value throughout, which to see and to repeat takes
+            # Of the 27 columns some 17 have one value throughout, which to see and to repeat takes
             # a third of the time that converting each takes.
             return pa.repeat(pa.scalar(values[0], type_), len(values))
         return pa.array(values, type_)

@@ -78,6 +78,7 @@ def check_answer(answer: Answer) -> None:
     """It can be kept as it is: as text of a result, and as counts of a slab."""
     result = Result(row=0, outcome=SUCCEEDED, output=answer.output, model=answer.model)
     result.finish_reason = answer.finish_reason
+    result.tool_calls, result.reasoning = answer.tool_calls, answer.reasoning
     assert batch_of([result])["output"].to_pylist() == [answer.output]
     counts = (
         answer.input_tokens,
