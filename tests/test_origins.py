@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from penstock.errors import JobError
-from penstock.job import Job, Option, options
+from penstock.job import Job, Message, Option, options
 from penstock.origins import (
     EXPECTED,
     PATH_KEYS,
@@ -18,6 +18,7 @@ from penstock.origins import (
     expected,
     load_job,
     parse_pair,
+    parse_text,
     plain_types,
 )
 
@@ -232,6 +233,63 @@ def test_a_prompt_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     assert error.what == f"--prompt-file {tmp_path}/none: No such file or directory"
     (tmp_path / "latin").write_bytes(b"\xff")
     assert "utf-8" in refusal({"prompt_file": str(tmp_path / "latin")}).what
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+USER, OTHER = {"role": "user", "content": "u"}, {"role": "assistant", "content": "a"}
+SYSTEM = {"role": "system", "content": "s"}
+
+
+def test_messages_are_tables_of_a_job_file_with_contents_beside_it(tmp_path: Path) -> None:
+    file = job_file(
+        tmp_path,
+        '[[messages]]\nrole = "system"\ncontent_file = "system.txt"\n'
+        '[[messages]]\nrole = "user"\ncontent = "{{ text }}"\n',
+    )
+    (file.parent / "system.txt").write_text("Be brief.")
+    expected = (
+        Message(role="system", content="Be brief."),
+        Message(role="user", content="{{ text }}"),
+    )
+    assert load_job({}, {}, file).messages == expected
+
+
+def test_messages_are_json_in_flags_and_variables_and_a_column_s_name_stays_one() -> None:
+    assert parse_text(BY_NAME["messages"], ' [{"role":"user"}]', "--messages") == [{"role": "user"}]
+    assert parse_text(BY_NAME["messages"], "talk", "--messages") == "talk"
+    variable = {"PENSTOCK_MESSAGES": '[{"role":"user","content":"x"}]'}
+    assert load_job({}, variable).messages == (Message(role="user", content="x"),)
+    with pytest.raises(JobError, match="--messages: not JSON"):
+        parse_text(BY_NAME["messages"], "[talk", "--messages")
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"messages": []}, "no message of --messages is the user's"),
+        ({"messages": [OTHER]}, "no message of --messages is the user's"),
+        ({"messages": [{"role": "user"}]}, "messages[0] has no content"),
+        ({"messages": [USER, SYSTEM]}, "messages[1] is a second system message"),
+        ({"messages": [SYSTEM, USER], "system": "x"}, "messages[0] is a second system message"),
+        ({"messages": [USER], "prompt": "x"}, "--prompt would follow a message of the user's"),
+        ({"messages": [{"role": "usr", "content": "x"}]}, "--messages: Invalid enum value 'usr'"),
+        ({"messages": [{"role": "user", "text": "x"}]}, "unknown field `text`"),
+        ({"messages": 5}, "--messages: Expected"),
+        (
+            {"messages": [{"role": "user", "content": "x", "content_file": "f"}]},
+            "messages[0] has both a content and a content_file",
+        ),
+        ({"messages": [{"role": "user", "content_file": "/none"}]}, "messages[0].content_file"),
+    ],
+)
+def test_messages_that_are_no_conversation_are_refused(values: dict[str, Any], says: str) -> None:
+    assert says in refusal(values).what
+
+
+def test_a_prompt_may_follow_examples() -> None:
+    load_job({"messages": [SYSTEM, USER, OTHER], "prompt": "x"}, {})
+    load_job({"messages": [OTHER], "prompt": "x", "system": "s"}, {})
 
 
 def test_expected_is_a_list_of_alternatives() -> None:

@@ -31,6 +31,14 @@ KeepResponse = Literal["failed", "always", "never"]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
+class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One message of a conversation that the job itself holds; its content is a template."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | None = None
+    content_file: str | None = None  # read where the job is, and None from then on
+
+
 def option(
     group: str,
     help: str,
@@ -138,11 +146,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         option("Request", "The system message: a template too.", metavar="TEXT", identity=True),
     ] = None
     messages: Annotated[
-        str | None,
+        tuple[Message, ...] | str | None,
         option(
             "Request",
-            "A column that holds the whole list of messages, sent as it is.",
-            metavar="COLUMN",
+            "A column that holds the whole list of messages, sent as it is; or a JSON list of "
+            "messages, in a job file [[messages]], of a role and a content or content_file.",
+            metavar="COLUMN|JSON",
             identity=True,
         ),
     ] = None
@@ -397,8 +406,7 @@ def check(job: Job) -> None:
     """What types can't say. Raises JobError, so that nothing is sent for a job that can't work."""
     if job.prompt is not None and not job.prompt.strip():
         raise JobError("--prompt is empty", "Give the text that is to be asked.")
-    if job.prompt is not None and job.messages is not None:
-        raise JobError("both --prompt and --messages are given", "Keep one of them.")
+    check_messages(job)
     if job.output and Path(job.output).suffix not in OUTPUT_FORMATS:
         raise JobError(
             f"--output {job.output!r}: the format can't be told from its suffix",
@@ -426,6 +434,37 @@ def check(job: Job) -> None:
     parse_duration(job.grace, "grace")
     if job.timeout == float("inf"):
         raise JobError("--timeout inf: expected a number of seconds", "Give a long one: 86400.")
+
+
+def check_messages(job: Job) -> None:
+    """Raises JobError where prompt, system and messages are not one conversation."""
+    if isinstance(job.messages, str):
+        if job.prompt is not None:
+            raise JobError("both --prompt and --messages are given", "Keep one of them.")
+        return
+    if job.messages is None:
+        return
+    for place, message in enumerate(job.messages):
+        if not (message.content or "").strip():
+            raise JobError(
+                f"messages[{place}] has no content", "Give it a content, or a content_file."
+            )
+        if message.role == "system" and (place or job.system is not None):
+            raise JobError(
+                f"messages[{place}] is a second system message, or comes after others",
+                "Give one, as the first of the messages or by --system.",
+            )
+    ends_with_user = job.messages[-1].role == "user" if job.messages else False
+    if job.prompt is not None and ends_with_user:
+        raise JobError(
+            "--prompt would follow a message of the user's",
+            "It is the question after examples: end the messages with an assistant's, or leave "
+            "--prompt out.",
+        )
+    if job.prompt is None and all(one.role != "user" for one in job.messages):
+        raise JobError(
+            "no message of --messages is the user's", 'Give one with role = "user", or a --prompt.'
+        )
 
 
 def check_written(job: Job) -> None:

@@ -26,6 +26,8 @@ PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_f
 QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})
 
 # What an option's value has to be, in words; a whole number is a Count, a number is Positive.
+MESSAGES = "a column's name, or a list of messages of a role and a content or content_file"
+OF_OPTION = {"messages": MESSAGES}
 EXPECTED: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number of at least 1",
@@ -52,10 +54,15 @@ def load_job(
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for layer in (read_job_file(file) if file else {}, read_environment(environment), flags):
-        values = {**values, **with_prompt(layer)}
+        values = {**values, **with_files(layer)}
     job = convert(values)
     check(job)
     return job
+
+
+def with_files(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of one origin, with what stands in files read from there. Raises JobError."""
+    return with_contents(with_prompt(values))
 
 
 def with_prompt(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -65,14 +72,37 @@ def with_prompt(values: Mapping[str, Any]) -> Mapping[str, Any]:
         return values if prompt is None else {**values, "prompt_file": None}
     if prompt is not None:
         raise JobError("both --prompt and --prompt-file are given", "Keep one of them.")
+    return {**values, "prompt": read_text("--prompt-file", file)}
+
+
+def with_contents(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of one origin, with each message's content read from its file. Raises JobError."""
+    listed = values.get("messages")
+    if not isinstance(listed, list | tuple):
+        return values
+    return {**values, "messages": [with_content(place, one) for place, one in enumerate(listed)]}
+
+
+def with_content(place: int, message: Any) -> Any:
+    """A message, with its content read from its file. Raises JobError."""
+    file = message.get("content_file") if isinstance(message, dict) else None
+    if not isinstance(file, str | os.PathLike):
+        return message
+    if message.get("content") is not None:
+        raise JobError(
+            f"messages[{place}] has both a content and a content_file", "Keep one of them."
+        )
+    read = read_text(f"messages[{place}].content_file", os.fspath(file))
+    return {**message, "content": read, "content_file": None}
+
+
+def read_text(what: str, file: str) -> str:
+    """The text in a file that an option names. Raises JobError."""
     path = Path(file)
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:  # a name with a NUL is a ValueError, too
-        raise JobError(
-            f"--prompt-file {path}: {reason(error)}", "Name a readable UTF-8 file."
-        ) from None
-    return {**values, "prompt": text}
+        raise JobError(f"{what} {path}: {reason(error)}", "Name a readable UTF-8 file.") from None
 
 
 def reason(error: Exception) -> str:
@@ -98,7 +128,15 @@ def read_job_file(path: Path) -> dict[str, Any]:
         values[key] = str(here / values[key])
     if "inputs" in values:
         values["inputs"] = [item if item == "-" else str(here / item) for item in values["inputs"]]
+    if isinstance(values.get("messages"), list):
+        values["messages"] = [below(here, message) for message in values["messages"]]
     return values
+
+
+def below(here: Path, message: dict[str, Any]) -> dict[str, Any]:
+    """A message whose file is named from the folder `here`."""
+    file = message.get("content_file")
+    return message if file is None else {**message, "content_file": str(here / file)}
 
 
 def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -117,6 +155,8 @@ def parse_text(one: Option, text: str, where: str) -> Any:
         return tuple(text.split(os.pathsep))
     if get_origin(one.type) is dict:
         return dict(parse_pair(one, part) for part in text.split("\n") if part)
+    if one.name == "messages" and text.lstrip().startswith("["):
+        return json_of(text, where)
     if text in allowed_words(one):
         return text
     kind = plain_types(one.type)[0]
@@ -126,6 +166,14 @@ def parse_text(one: Option, text: str, where: str) -> Any:
         return kind(text) if kind in (int, float) else text
     except (ValueError, KeyError):
         raise misfit(one, text, where) from None
+
+
+def json_of(text: str, where: str) -> Any:
+    """The value of an option that is written as JSON. Raises JobError."""
+    try:
+        return msgspec.json.decode(text)
+    except (ValueError, RecursionError) as error:
+        raise JobError(f"{where}: not JSON: {error}", f"Expected {MESSAGES}.") from None
 
 
 def parse_pair(one: Option, text: str) -> tuple[str, Any]:
@@ -157,6 +205,8 @@ def convert(values: Mapping[str, Any]) -> Job:
         raise JobError(f"an option's value is not UTF-8: {error.object!r}") from None
     except msgspec.ValidationError as error:
         key = str(error).partition("$.")[2].rstrip("`").split("[")[0].split(".")[0]
+        if key in OF_OPTION and not isinstance(values[key], str):  # too long to be shown whole
+            raise JobError(f"{known[key].flag}: {error}", f"Expected {OF_OPTION[key]}.") from None
         raise misfit(known[key], values[key], known[key].flag) from None
 
 
@@ -176,6 +226,8 @@ def misfit(one: Option, value: Any, where: str) -> JobError:
 
 def expected(one: Option) -> str:
     """What an option's value has to be, in words."""
+    if one.name in OF_OPTION:
+        return OF_OPTION[one.name]
     words = [
         EXPECTED[get_origin(kind) or kind]
         for kind in plain_types(one.type)

@@ -7,6 +7,7 @@ import pytest
 
 from penstock.errors import JobError, TemplateError
 from penstock.job import Job
+from penstock.origins import convert
 from penstock.providers.allowance import RenderError
 from penstock.providers.conversation import Conversation
 
@@ -48,3 +49,24 @@ def test_columns_that_are_not_there_are_refused_with_the_nearest() -> None:
         conversation(prompt="x", system="{{ txt }}").check_columns(["text"])
     with pytest.raises(JobError, match="neither --prompt nor --messages"):
         conversation(system="s").check_columns(["text"])
+
+
+EXAMPLES = [
+    {"role": "user", "content": "2 + 2"},
+    {"role": "assistant", "content": "{{ n }}"},
+]
+
+
+def test_messages_of_the_job_are_templates_between_system_and_prompt() -> None:
+    job = convert({"system": "s", "messages": EXAMPLES, "prompt": "{{ n }} + 1"})
+    asked = Conversation(job)
+    assert asked.messages({"n": 4}) == [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "2 + 2"},
+        {"role": "assistant", "content": "4"},
+        {"role": "user", "content": "4 + 1"},
+    ]
+    assert asked.only_prompt is None
+    with pytest.raises(TemplateError, match=r"messages\[1\]: there is no column 'n'"):
+        asked.check_columns(["m"])
+    asked.check_columns(["n"])

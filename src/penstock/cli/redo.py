@@ -12,7 +12,7 @@ import msgspec
 from penstock.cli.options import GroupedCommand, GroupedOption, command_line, given, job_flags
 from penstock.errors import UsageError
 from penstock.job import Job
-from penstock.origins import reason, with_prompt
+from penstock.origins import reason, with_files
 
 HELP = """Ask again for rows that ended as dead letters, and export anew.
 
@@ -39,7 +39,7 @@ def redo(run_dir: str, only: str | None, rows: str | None, **flags: Any) -> int:
     numbers = frozenset(read_rows(Path(rows))) if rows is not None else None
     classes = [name.strip() for name in (only or "").split(",") if name.strip()]
     kept = RunDirectory(Path(run_dir)).manifest().job["header"]
-    changes = with_headers(with_prompt(given(flags)), kept)
+    changes = with_headers(with_files(given(flags)), kept)
     job, redo = begin(Path(run_dir), only=classes, rows=numbers, changes=changes)
     click.echo(f"redo {redo.number}: {len(redo.rows)} rows are asked again", err=True)
     shown = {name: changes.get(name, getattr(Job(), name)) for name in OF_THIS_CALL}

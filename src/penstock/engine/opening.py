@@ -38,6 +38,7 @@ from penstock.ledger.output_columns import OutputColumns, output_columns
 from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import RunDirectory, move_aside
+from penstock.origins import convert
 from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
 from penstock.record import Record
@@ -331,8 +332,9 @@ def begin(
 
 def job_of_redo(job: Job, redo: Generation) -> Job:
     """The job that a redo asks under: the changed one, with what is free to change as it is now."""
-    kept = identity(job).keys() & redo.job.keys()
-    return msgspec.structs.replace(job, **{name: redo.job[name] for name in kept})
+    kept = [name for name in identity(job) if name in redo.job]
+    asked = convert({name: redo.job[name] for name in kept if redo.job[name] is not None})
+    return msgspec.structs.replace(job, **{name: getattr(asked, name) for name in kept})
 
 
 def tight_limits(buckets: Sequence[limits.Bucket], largest: int) -> Iterator[str]:

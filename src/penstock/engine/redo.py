@@ -43,12 +43,14 @@ def begin(
     are options of the job: those free to change apply to this epoch, the others to the redo's
     requests. Raises UsageError where there is nothing to redo, or the run is not complete.
     """
+    changed = convert(changes or {})
+    changes = {name: getattr(changed, name) for name in changes or {}}
     directory, disk = RunDirectory(run_directory), Disk()
     manifest = directory.manifest()
     lock = RunLock.acquire(disk, directory)
     try:
-        job = job_of(manifest, changes or {})
-        asked = msgspec.structs.replace(job, **dict(changes or {}))
+        job = job_of(manifest, changes)
+        asked = msgspec.structs.replace(job, **changes)
         check(asked)
         recovered = recover(disk, directory, manifest.run_id)
         open_one = unfinished(recovered.generations, recovered.account.done)

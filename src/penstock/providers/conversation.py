@@ -1,7 +1,8 @@
 """What is asked of a record: the conversation that a job describes, as a list of messages.
 
 In the shape of OpenAI's chat, which other dialects turn into their own: objects with a `role` and a
-`content`, a system message first where there is one.
+`content`, a system message first where there is one: --system, then the job's own messages, then
+the prompt; or a column of messages as it is.
 """
 
 from __future__ import annotations
@@ -26,19 +27,24 @@ class Conversation:
         where = f"--prompt-file {job.prompt_file}" if job.prompt_file else "--prompt"
         self.prompt = None if job.prompt is None else Template(where, job.prompt)
         self.system = None if job.system is None else Template("--system", job.system)
-        self.column = job.messages
+        self.column = job.messages if isinstance(job.messages, str) else None
+        listed = () if isinstance(job.messages, str) else job.messages or ()
+        self.listed = [
+            (one.role, Template(f"messages[{place}]", one.content or ""))
+            for place, one in enumerate(listed)
+        ]
         # Nearly all jobs have one prompt and nothing else. A dialect writes its text alone, as
         # what stands around it is the same for all records.
         self.only_prompt = self.prompt if job.system is None and job.messages is None else None
 
     def check_columns(self, columns: Collection[str]) -> None:
         """Raises JobError, TemplateError where records of these columns have no conversation."""
-        if self.prompt is None and self.column is None:
+        if self.prompt is None and self.column is None and not self.listed:
             raise JobError(
                 "neither --prompt nor --messages is given",
                 "Give --prompt 'Summarize: {{ text }}', with a column of your input.",
             )
-        for template in (self.prompt, self.system):
+        for template in (self.system, *(content for _, content in self.listed), self.prompt):
             if template is not None:
                 check_columns(template, columns)
         if self.column is not None and self.column not in columns:
@@ -52,6 +58,8 @@ class Conversation:
         messages: list[dict[str, Any]] = []
         if self.system is not None:
             messages.append({"role": "system", "content": self.system.render(fields)})
+        for role, content in self.listed:
+            messages.append({"role": role, "content": content.render(fields)})
         if self.prompt is not None:
             messages.append({"role": "user", "content": self.prompt.render(fields)})
         if self.column is not None:
