@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "status": "How far a run is, also while it goes on.",
     "show": "All that is known of one row.",
     "render": "The exact request of one row, without sending it.",
+    "plan": "What a job will take, before a cent is spent.",
     "try": "Ask for a few records, and show prompt beside answer.",
     "export": "Write a run's results to a file.",
     "verify": "Check every byte of a run's results.",

@@ -23,10 +23,12 @@ from penstock.disk import Disk
 from penstock.engine import descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
+from penstock.engine.forecast import Measured, exactly, mean, sample_requests
 from penstock.engine.plan import Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
+from penstock.ledger.account import Account
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
@@ -38,6 +40,7 @@ from penstock.ledger.output_columns import OutputColumns, output_columns
 from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import RunDirectory, move_aside
+from penstock.ledger.summary import read_summary
 from penstock.origins import convert
 from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
@@ -73,6 +76,9 @@ class OpenRun(msgspec.Struct, kw_only=True):
     inputs: Inputs
     recovered: Recovered
     columns: OutputColumns
+    provider: Provider
+    sample: list[Record]
+    before: Measured | None  # what the rows that earlier epochs ended tell of the others
     redo: Generation | None
     notes: list[str]  # to be said before the first request
     warnings: list[str]
@@ -321,12 +327,35 @@ def begin(
         inputs=checked.inputs,
         recovered=recovered,
         columns=checked.columns,
+        provider=checked.provider,
+        sample=checked.sample,
+        before=measured_before(directory, recovered.account, checked),
         redo=redo,
         notes=[checked.columns.announcement()],
         warnings=[
             *tight_limits(plan.buckets, largest),
             *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
         ],
+    )
+
+
+def measured_before(directory: RunDirectory, account: Account, checked: Checked) -> Measured | None:
+    """What a run's account says of an average row; None where none was answered yet."""
+    answered, spent = account.succeeded, account.spent
+    if not answered:
+        return None
+    sampled, _ = sample_requests(checked.provider, checked.sample)
+    predicted = mean(sampled.input_tokens).expected * answered
+    latency = None
+    with suppress(LedgerError):
+        summary = read_summary(directory.path)
+        latency = summary.p50_seconds if summary else None
+    return Measured(
+        records=answered,
+        input_ratio=exactly(spent.input_tokens / predicted if predicted else 1.0),
+        output_tokens=exactly(spent.output_tokens / answered),
+        latency_seconds=exactly(latency) if latency else None,
+        attempts=spent.attempts / account.ended,
     )
 
 

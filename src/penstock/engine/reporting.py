@@ -10,12 +10,13 @@ import msgspec
 
 from penstock import errors
 from penstock._core import monotonic_ns
+from penstock.engine.forecast import forecast, sample_requests
 from penstock.engine.opening import OpenRun
 from penstock.engine.stopping import Stopped
 from penstock.job import Job
 from penstock.ledger.account import Account
 from penstock.observe.observer import Observer
-from penstock.observe.report import Failure, Report
+from penstock.observe.report import Amounts, Failure, Planned, Report
 from penstock.observe.slab_layout import C
 from penstock.version import VERSION
 
@@ -59,6 +60,7 @@ def report_of(
         finished_at=datetime.now(UTC),
         penstock_version=VERSION,
     )
+    report.plan = planned(opened, observer)
     if exported is not None:
         add_export(report, exported, plan.job)
     else:
@@ -66,6 +68,33 @@ def report_of(
         report.p50_seconds = totals.request_seconds(0.5)
         report.p99_seconds = totals.request_seconds(0.99)
     return report
+
+
+def planned(opened: OpenRun, observer: Observer) -> Planned | None:
+    """What was to be expected of the rows that ended in this epoch, beside what they came to."""
+    plan, state, totals = opened.plan, observer.state, observer.tally.totals()
+    rows = totals[C.RECORDS_SUCCEEDED] + totals[C.RECORDS_FAILED]
+    if not rows or plan.target is not None or state.running_since_ns is None:
+        return None
+    until_ns = state.running_until_ns or monotonic_ns()
+    sampled, _ = sample_requests(opened.provider, opened.sample)
+    expected = forecast(plan.job, rows, sampled, opened.before, plan.workers)
+    tokens = totals.tokens()
+    return Planned(
+        rows,
+        expected.measured,
+        Amounts(
+            round(expected.input_tokens.expected),
+            round(expected.output_tokens.expected),
+            expected.seconds.expected,
+            expected.cost_usd.expected if expected.cost_usd else None,
+        ),
+        Amounts(
+            tokens["uncached_input"] + tokens["cached_input"],
+            tokens["visible_output"] + tokens["reasoning"],
+            (until_ns - state.running_since_ns) / 1e9,
+        ),
+    )
 
 
 def add_export(report: Report, exported: ExportReport, job: Job) -> None:

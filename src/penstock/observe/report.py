@@ -19,6 +19,26 @@ class Failure(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class Amounts(msgspec.Struct, frozen=True):
+    """What some rows take, or took."""
+
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+    cost_usd: float | None = None
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """What was to be expected of the rows that ended in this epoch, and what they came to."""
+
+    rows: int
+    measured: (
+        int  # rows of earlier epochs that told what to expect; 0: output and time were guesses
+    )
+    predicted: Amounts
+    actual: Amounts
+
+
 class Report(msgspec.Struct, kw_only=True):
     """What a run came to.
 
@@ -48,6 +68,7 @@ class Report(msgspec.Struct, kw_only=True):
     limits: dict[str, LimitUse] = {}
     bottleneck: dict[str, float] = {}
     limited_by: str = ""  # what limited most, in words
+    plan: Planned | None = None  # None: nothing was asked, or it was a redo
     output: str | None = None
     output_bytes: int | None = None
     failed_output: str | None = None

@@ -19,6 +19,7 @@ from penstock.observe.words import (
     rate,
     row_sum,
     seconds,
+    short,
     size,
     visible,
 )
@@ -26,7 +27,7 @@ from penstock.observe.words import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from penstock.observe.report import Report
+    from penstock.observe.report import Amounts, Planned, Report
 
 # A message longer than this is cut; the dead-letter file holds it whole.
 MESSAGE_CHARACTERS = 100
@@ -135,6 +136,8 @@ def sections(report: Report) -> Iterator[Section]:
         yield "limits", [limit_line(report, one) for one in report.limits]
     if report.limited_by:
         yield "bottleneck", [limited_words(report)]
+    if report.plan is not None:
+        yield "plan", list(plan_lines(report.plan))
     if report.output:
         yield "output", [file_words(report.output, report.output_bytes)]
     if report.failed_output:
@@ -216,6 +219,19 @@ def limited_words(report: Report) -> str:
     reason = main_reason(report.bottleneck)
     share = report.bottleneck.get(reason, 0.0) if reason else 0.0
     return f"{report.limited_by} ({percent(share)} of slot time)" if share else report.limited_by
+
+
+def plan_lines(plan: Planned) -> Iterator[str]:
+    """`1.16M in · 16.3M out · 2:15 expected of 63,666 rows`, and what came."""
+    guessed = "" if plan.measured else "; output and time were guesses"
+    yield f"{amount_words(plan.predicted)} expected of {count(plan.rows)} rows{guessed}"
+    yield f"{amount_words(plan.actual)} came"
+
+
+def amount_words(amounts: Amounts) -> str:
+    cost = [] if amounts.cost_usd is None else [money(amounts.cost_usd)]
+    tokens = [f"{short(amounts.input_tokens)} in", f"{short(amounts.output_tokens)} out"]
+    return " · ".join([*tokens, *cost, duration(amounts.seconds)])
 
 
 def file_words(path: str, size_bytes: int | None) -> str:
