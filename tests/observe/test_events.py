@@ -6,6 +6,7 @@ import pytest
 
 from penstock.observe import events
 from penstock.observe.events import Event
+from penstock.observe.use import Use
 
 SAMPLES: list[tuple[Event, str]] = [
     (
@@ -27,7 +28,7 @@ SAMPLES: list[tuple[Event, str]] = [
     ),
     (events.Throttled(answers=40, seconds=10.0), "the provider throttled 40 times in 10 s"),
     (
-        events.CheckpointWritten(rows_done=5000, low_water=4000, write_seconds=0.01),
+        events.CheckpointWritten(rows_done=5000, low_water=4000, write_seconds=0.01, use=Use()),
         "checkpoint: 5,000 rows done",
     ),
     (

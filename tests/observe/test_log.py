@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from penstock.observe.events import CheckpointWritten, EndpointDown, Stopped, Warned
 from penstock.observe.log import Log
 from penstock.observe.redactor import Redactor
+from penstock.observe.use import Use
 
 DOWN = EndpointDown(endpoint="http://h/v1", cause="connect refused")
 
@@ -36,7 +37,7 @@ def test_an_event_is_one_line_of_json_with_time_level_and_name_first() -> None:
 
 def test_warnings_are_told_and_the_rest_only_logged() -> None:
     log, lines, told = a_log()
-    log.emit(CheckpointWritten(rows_done=1, low_water=1, write_seconds=0.1))
+    log.emit(CheckpointWritten(rows_done=1, low_water=1, write_seconds=0.1, use=Use()))
     log.emit(DOWN)
     assert len(lines) == 2
     assert told == [f"warning: {DOWN.text}"]

@@ -31,6 +31,8 @@ COMMANDS: Final = {
     "render": "The exact request of one row, without sending it.",
     "plan": "What a job will take, before a cent is spent.",
     "try": "Ask for a few records, and show prompt beside answer.",
+    "why": "What limited a run, and what raising it would give.",
+    "diff": "Two runs over the same rows: agreement, cost, tokens, latency.",
     "export": "Write a run's results to a file.",
     "verify": "Check every byte of a run's results.",
     "redo": "Ask again for rows that ended as dead letters.",

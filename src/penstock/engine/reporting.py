@@ -76,7 +76,6 @@ def planned(opened: OpenRun, observer: Observer) -> Planned | None:
     rows = totals[C.RECORDS_SUCCEEDED] + totals[C.RECORDS_FAILED]
     if not rows or plan.target is not None or state.running_since_ns is None:
         return None
-    until_ns = state.running_until_ns or monotonic_ns()
     sampled, _ = sample_requests(opened.provider, opened.sample)
     expected = forecast(plan.job, rows, sampled, opened.before, plan.workers)
     tokens = totals.tokens()
@@ -92,7 +91,7 @@ def planned(opened: OpenRun, observer: Observer) -> Planned | None:
         Amounts(
             tokens["uncached_input"] + tokens["cached_input"],
             tokens["visible_output"] + tokens["reasoning"],
-            (until_ns - state.running_since_ns) / 1e9,
+            state.running_seconds(monotonic_ns()),
         ),
     )
 

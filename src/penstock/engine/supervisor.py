@@ -50,6 +50,7 @@ from penstock.observe import events
 from penstock.observe.observer import Observer
 from penstock.observe.slab_layout import C
 from penstock.observe.throttle_digest import ThrottleDigest
+from penstock.observe.use import use_of
 
 TICK_SECONDS = 0.05
 SAMPLE_NS = 250_000_000
@@ -214,6 +215,7 @@ class Supervisor:
                 rows_done=len(self._books.done),
                 low_water=self._books.done.low_water,
                 write_seconds=(monotonic_ns() - began_ns) / 1e9,
+                use=use_of(self._observer.tally.totals(), self._state.running_seconds(began_ns)),
             )
         )
 

@@ -21,12 +21,18 @@ class Output(Protocol):
 
 
 def output_for(target: Path, sink: BinaryIO, columns: OutputColumns) -> Output:
-    """The writer for `target`, into `sink`. Raises ArrowException for a type it can't hold.
+    """The writer for `target`, into `sink`. Raises ArrowException for a type it can't hold."""
+    return writer_for(target, sink, columns.schema, columns.json_columns)
+
+
+def writer_for(
+    target: Path, sink: BinaryIO, schema: pa.Schema, json_columns: frozenset[str] = frozenset()
+) -> Output:
+    """The writer of batches of `schema`; `json_columns` are those that hold JSON text.
 
     Each is imported when it is wanted: what they need takes longer to load than the rest of a
     start.
     """
-    schema = columns.schema
     if target.suffix == ".parquet":
         from penstock.ledger.parquet_output import ParquetOutput
 
@@ -38,7 +44,7 @@ def output_for(target: Path, sink: BinaryIO, columns: OutputColumns) -> Output:
     if target.suffix == ".jsonl":
         from penstock.ledger.jsonl_output import JsonlOutput
 
-        return JsonlOutput(sink, columns.json_columns)
+        return JsonlOutput(sink, json_columns)
     from penstock.ledger.csv_output import CsvOutput
 
     return CsvOutput(sink, schema)

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import msgspec
 
+from penstock.observe.use import Use
 from penstock.observe.words import count, duration
 
 Level = Literal["info", "warning", "error"]
@@ -99,6 +100,7 @@ class CheckpointWritten(Event, frozen=True):
     rows_done: int
     low_water: int
     write_seconds: float
+    use: Use  # of the epoch so far
 
     @property
     def text(self) -> str:

@@ -64,6 +64,12 @@ class RunState(msgspec.Struct, kw_only=True):
     def failed(self) -> int:
         return sum(self.failed_by_class.values())
 
+    def running_seconds(self, now_ns: int) -> float:
+        """From when the workers were ready to the last row's end, or to now."""
+        if self.running_since_ns is None:
+            return 0.0
+        return ((self.running_until_ns or now_ns) - self.running_since_ns) / 1e9
+
     def commit(self, succeeded: int, failed_by_class: dict[str, int]) -> None:
         """Count rows that became durable."""
         self.succeeded += succeeded
