@@ -260,7 +260,7 @@ def test_nothing_is_read_on_while_many_bytes_are_leased_and_not_committed(
     table.add_worker(1)
     table.give_credit(1, 100)
     one = shard(0, 4)
-    monkeypatch.setattr(leases, "MOST_HELD_BYTES", len(one.payload))
+    monkeypatch.setattr(leases, "HELD_BYTES_PER_WORKER", len(one.payload) // 2)
     table.add_shard(one, [(0, 4)])
     assert table.hungry
     table.grants()
@@ -270,6 +270,20 @@ def test_nothing_is_read_on_while_many_bytes_are_leased_and_not_committed(
     done.add_range(0, 2)
     table.settle()
     assert table.hungry
+
+
+def test_records_that_fill_the_slots_are_read_however_large_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With 64 KiB each, a bound in bytes alone let no more than a thousand be in flight."""
+    monkeypatch.setattr(leases, "HELD_BYTES_PER_WORKER", 1)
+    table = LeaseTable(RowSet(), slots=6)
+    table.add_worker(1)
+    table.give_credit(1, 100)
+    for one, hungry in zip(shards(8, 4), (True, False), strict=True):
+        table.add_shard(one, [(one.first_row, one.first_row + one.rows)])
+        table.grants()
+        assert table.hungry is hungry
 
 
 def test_nothing_is_leased_to_the_dead_however_much_credit_they_had() -> None:

@@ -16,7 +16,10 @@ import msgspec
 from penstock.ledger.rows import RowSet
 from penstock.sources.shard import Shard
 
-MOST_HELD_BYTES = 64 << 20
+# Leased and not committed, beyond the records that fill the slots: what a worker at full speed
+# takes from one sync to the next.
+HELD_BYTES_PER_WORKER = 16 << 20
+LEAST_WORKERS = 2  # that bound is for so many at least
 
 Ranges = list[tuple[int, int]]  # half-open, ascending
 
@@ -48,21 +51,26 @@ class Waiting(msgspec.Struct, frozen=True):
 
 
 class LeaseTable:
-    """Which worker holds what; `done` is the run's set of committed rows, which others add to."""
+    """Which worker holds what; `done` is the run's set of committed rows, which others add to.
 
-    def __init__(self, done: RowSet) -> None:
+    `slots` are those of all workers together.
+    """
+
+    def __init__(self, done: RowSet, slots: int = 0) -> None:
         self._done = done
+        self._slots = slots
         self._waiting: deque[Waiting] = deque()
         self._credit: dict[int, int] = {}
         self._held: dict[int, list[Grant]] = {}
         self._held_bytes: dict[int, int] = {}  # by worker: of rows not committed, about
+        self._held_rows: dict[int, int] = {}  # likewise
         self._leases = 0
 
     def add_worker(self, worker: int) -> None:
         """A worker is ready, without credit yet."""
         self._credit[worker] = 0
         self._held[worker] = []
-        self._held_bytes[worker] = 0
+        self._held_bytes[worker] = self._held_rows[worker] = 0
 
     def add_shard(self, shard: Shard, wanted: Ranges) -> None:
         """Fresh rows to lease; those done already are left out."""
@@ -110,17 +118,20 @@ class LeaseTable:
         most of a supervisor's time.
         """
         for number in self._held.keys() if worker is None else self._held.keys() & {worker}:
-            kept, size = [], 0
+            kept, size, rows = [], 0, 0
             for grant in self._held[number]:
                 if undone := count(self._undone(grant.wanted)):
                     kept.append(grant)
                     size += bytes_of(grant.shard, undone)
+                    rows += undone
             self._held[number], self._held_bytes[number] = kept, size
+            self._held_rows[number] = rows
 
     def remove_worker(self, worker: int) -> list[Grant]:
         """A worker is dead and its segments merged: what is left of its leases, leased no more."""
         self._credit.pop(worker, None)
         self._held_bytes.pop(worker, None)
+        self._held_rows.pop(worker, None)
         left = []
         for grant in self._held.pop(worker, []):
             wanted = self._undone(grant.wanted)
@@ -153,9 +164,11 @@ class LeaseTable:
         """Whether some worker has credit that the waiting rows don't use up.
 
         Not while many bytes are leased and not committed: they are kept until they are, and large
-        records at a high rate would otherwise take memory as the disk takes time.
+        records at a high rate would otherwise take memory as the disk takes time. Records that are
+        needed to fill the slots are read however large they are.
         """
-        if sum(self._held_bytes.values()) >= MOST_HELD_BYTES:
+        most = HELD_BYTES_PER_WORKER * max(LEAST_WORKERS, len(self._credit))
+        if sum(self._held_bytes.values()) >= most and sum(self._held_rows.values()) >= self._slots:
             return False
         return sum(max(0, credit) for credit in self._credit.values()) > self.waiting_rows
 
@@ -172,6 +185,7 @@ class LeaseTable:
         self._held.setdefault(worker, []).append(grant)
         size = self._held_bytes.get(worker, 0)
         self._held_bytes[worker] = size + bytes_of(grant.shard, grant.rows)
+        self._held_rows[worker] = self._held_rows.get(worker, 0) + grant.rows
         return grant
 
     def _undone(self, ranges: Ranges) -> Ranges:

@@ -69,12 +69,12 @@ class Plot:
         self.tuned_at = dice.uniform(0.5, 4) if dice.random() < 0.15 else None
         self.disk_seconds = dice.choice([0.001, 0.02, 0.5])
         self.beat_seconds = dice.choice([0.05, 0.1, 0.2])
-        self.held_bytes = dice.choice([64 << 20, 64 << 20, 1500])
+        self.held_bytes = dice.choice([16 << 20, 16 << 20, 1500])
         self.batch_results = dice.choice([256, 256, 4])
         self.roll_bytes = dice.choice([256 << 20, 256 << 20, 4000])
         self.shard_rows = dice.choice([1, 3, 8, 30])
         if self.outage[1]:  # failures by the weather count as attempts, and so do its first
-            self.failing, self.held_bytes = 0, 64 << 20
+            self.failing, self.held_bytes = 0, 16 << 20
 
     def _some(self, share: float) -> set[int]:
         return {row for row in range(self.rows) if self.dice.random() < share}

@@ -92,7 +92,7 @@ def staged(world: World) -> Iterator[None]:
         patch.setattr(worker, "BEAT_SECONDS", plot.beat_seconds)
         patch.setattr(supervisor, "TICK_SECONDS", plot.beat_seconds)
         patch.setattr(supervisor, "SAMPLE_NS", SAMPLE_NS)
-        patch.setattr(leases, "MOST_HELD_BYTES", plot.held_bytes)
+        patch.setattr(leases, "HELD_BYTES_PER_WORKER", plot.held_bytes)
         patch.setattr(committer, "BATCH_RESULTS", plot.batch_results)
         try:
             yield
