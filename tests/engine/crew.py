@@ -109,7 +109,7 @@ class FakeWorker:
         self.started_ns = world.loop.now_ns
         self.spawned = False
         self.status: int | None = None
-        self.hung = self.closed = False
+        self.hung = self.closed = self._is_cut_off = False
         self.told_exhausted = False
         self.graces: list[float] = []
         self.leases: list[Lease] = []
@@ -188,10 +188,16 @@ class FakeWorker:
         self.world.serving = {
             row: number for row, number in self.world.serving.items() if number != self.number
         }
-        self.world.loop.call_later(self.world.dice.random() * 0.01, self._lost, self)
+        if not self._is_cut_off:
+            self.world.loop.call_later(self.world.dice.random() * 0.01, self._lost, self)
+
+    def cut_off(self) -> None:
+        """Its socket ends, as of one that wrote garbage, and it lives on."""
+        self._is_cut_off = True
+        self._lost(self)
 
     def tell(self, message: FromWorker) -> None:
-        if self.status is None:
+        if self.status is None and not self._is_cut_off:
             self._received(self, message)
 
     def _start(self, work: Awaitable[None]) -> None:

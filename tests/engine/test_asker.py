@@ -142,6 +142,20 @@ def test_a_failure_of_every_kind_is_judged_and_names_its_reason(
     assert len(scene.limiter.settled) == sent
 
 
+def test_an_answer_that_there_is_no_memory_for_ends_its_own_attempt_alone(clock: Clock) -> None:
+    def serve(_: object) -> Response:
+        raise MemoryError
+
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, serve)
+        attempt = await scene.asker.ask(ASK)
+        assert (attempt.verdict.kind, attempt.verdict.error_class) == ("retry", "no_memory")
+        assert scene.asker.in_flight == scene.asker.waiting == 0
+        assert not scene.asker.gate.locked()
+
+    clock.run(main)
+
+
 def test_what_the_provider_asks_to_wait_is_found(clock: Clock) -> None:
     attempt, _ = ask(clock, error(429, retry_after="7"))
     assert attempt.refusal is not None and attempt.refusal.wait_seconds == 7
@@ -183,7 +197,7 @@ def escaped(text: str) -> bytes:
     return "".join(f"\\u{ord(c):04x}" for c in text).encode()
 
 
-ECHOES = [
+ECHOES: list[Response | Failure] = [
     response(401, {"error": {"message": f"Incorrect API key provided: {CANARY}."}}),
     response(401, f"<title>bad key {CANARY}</title>".encode()),
     response(200, f"not json {CANARY}".encode()),
@@ -194,12 +208,13 @@ ECHOES = [
     response(400, ('{"error": {"message": "key ' + CANARY.replace("/", "\\/") + '"}}').encode()),
     response(401, b'{"error": {"message": "%s"}}' % escaped(CANARY)),
     response(500, b"", {"x-request-id": f"for-{CANARY}"}),
+    Failure("dns", f"can't resolve {CANARY}.example:443", 0, 0),
 ]
 
 
 @pytest.mark.parametrize("came", ECHOES)
 def test_an_echoed_key_is_nowhere_in_an_attempt_not_even_a_part_of_it(
-    clock: Clock, came: Response
+    clock: Clock, came: Response | Failure
 ) -> None:
     attempt, _ = ask(clock, came)
     shown = repr(msgspec.structs.astuple(attempt))

@@ -163,9 +163,11 @@ def test_every_batch_names_the_shards_of_its_own_rows(play: Play) -> None:
         scene.add(1, mark=first)
         scene.add(2, mark=first)
         await scene.beat(6 * BEAT)
+        scene.add(3, mark=first)
         scene.add(10, mark=second)
         await scene.committer.close()
-        assert scene.writer.shards == [[first, second], [second]]
+        assert scene.writer.shards == [[first, second], [first, second]]
+        assert scene.writer.batches == [[9, 1, 2], [3, 10]]
 
     play(main)
 

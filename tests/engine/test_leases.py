@@ -286,6 +286,24 @@ def test_records_that_fill_the_slots_are_read_however_large_they_are(
         assert table.hungry is hungry
 
 
+def test_what_a_dead_worker_held_keeps_nobody_from_reading_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is held no more: counted on, a few deaths would stop the reading for good."""
+    table = LeaseTable(RowSet())
+    table.add_worker(1)
+    table.add_worker(2)
+    table.give_credit(1, 4)
+    one = shard(0, 4)
+    monkeypatch.setattr(leases, "HELD_BYTES_PER_WORKER", 1)
+    table.add_shard(one, [(0, 4)])
+    table.grants()
+    table.give_credit(2, 8)
+    assert not table.hungry
+    table.remove_worker(1)
+    assert table.hungry
+
+
 def test_nothing_is_leased_to_the_dead_however_much_credit_they_had() -> None:
     table = LeaseTable(RowSet())
     table.add_worker(1)

@@ -193,6 +193,37 @@ def test_after_a_stop_who_waits_and_who_comes_is_sent_away(clock: Clock) -> None
     clock.run(main)
 
 
+def test_after_a_stop_not_even_a_free_ticket_is_given(clock: Clock) -> None:
+    async def main(_: VirtualLoop) -> None:
+        pacer = Pacer(limiter())
+        assert pacer.take(0, 0)
+        pacer.stop()
+        assert pacer.take(0, 0) == 0
+
+    clock.run(main)
+
+
+def test_a_wait_that_became_shorter_is_noticed_within_half_a_second(clock: Clock) -> None:
+    """Another worker's answer used less than it was charged for."""
+
+    async def main(loop: VirtualLoop) -> None:
+        bucket = limiter(tpm=60_000)
+        await asyncio.sleep(120)
+        charged_ns = bucket.reserve(loop.now_ns, 0, 15_000, 0)
+        assert charged_ns == loop.now_ns
+        bucket.settle(charged_ns, loop.now_ns, 0, 0, 45_000, 0)
+        waiting = loop.create_task(Pacer(bucket).ticket(10_000, 0))
+        await asyncio.sleep(0.1)
+        bucket.settle(charged_ns, loop.now_ns, 45_000, 0, 0, 0)
+        await asyncio.sleep(0)
+        due_ns = bucket.reserve(loop.now_ns, 0, 10_000, 0)
+        assert due_ns < 0
+        await waiting
+        assert loop.now_ns - START_NS - 120 * SECOND < -due_ns + SECOND
+
+    clock.run(main)
+
+
 @pytest.mark.parametrize("leaving", [(0,), (1,), (0, 1, 2), (2, 4), (0, 1, 2, 3, 4)])
 def test_who_is_cancelled_leaves_the_line_and_holds_up_nobody(
     clock: Clock, leaving: tuple[int, ...]

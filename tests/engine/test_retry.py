@@ -107,6 +107,7 @@ def test_what_the_provider_asks_to_wait_is_a_floor_with_a_tenth_of_jitter(
 ) -> None:
     delay = backoff(tries, wait, chance)
     assert wait <= delay <= wait + max(0.1, wait * 0.1)
+    assert backoff(tries, wait, 0.999) > wait + 0.09, "all would come back at one moment"
 
 
 def test_one_throttle_alone_pauses_nothing_and_later_ones_pause_ever_longer() -> None:

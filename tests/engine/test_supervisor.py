@@ -237,6 +237,23 @@ def test_what_a_dead_worker_had_written_and_not_told_is_not_asked_again(play: Pl
     play(main)
 
 
+def test_a_worker_that_lives_on_without_its_socket_is_ended_before_its_segments_are_read(
+    play: Play,
+) -> None:
+    """Else it would go on writing what is asked for elsewhere by then."""
+
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: len(world.durable) > len(scene.books.done) + 5)
+        world.workers[0].cut_off()
+        assert (await running).complete
+        assert world.workers[0].status == -signal.SIGKILL
+        assert world.duplicates == 0
+
+    play(main)
+
+
 def test_who_works_is_recorded_at_each_start_for_the_next_supervisor(play: Play) -> None:
     async def main(world: World) -> None:
         scene = Scene(world, 200)

@@ -34,7 +34,13 @@ Script = Callable[[int, int], Attempt | BaseException]  # row and which time it 
 class FakeProvider:
     """A request of each record that has its row in its body."""
 
+    def __init__(self) -> None:
+        self.made: list[int] = []  # rows, each as often as a request was made of it
+
     def request(self, record: Record) -> Request:
+        self.made.append(record.row)
+        if record.fields == {"crashes": True}:
+            raise ZeroDivisionError
         if record.fields == {"unrenderable": True}:
             raise UnrenderableRecord("no such column")
         return Request("/chat", str(record.row).encode(), "hash", 100, 0)
@@ -111,6 +117,7 @@ class Scene:
         self.loop = loop
         self.asker = FakeAsker(loop, script)
         self.ending = FakeEnding()
+        self.provider = FakeProvider()
         self.limiter = Watched(limiter())
         self.slab = slab(slots)
         self.fatals: list[Attempt] = []
@@ -120,7 +127,7 @@ class Scene:
         known: dict[str, Any] = {"max_attempts": 5, "token_limits": [], "budget_share": 1.0}
         self.work = Work(
             slots=slots,
-            provider=FakeProvider(),  # type: ignore[arg-type]
+            provider=self.provider,  # type: ignore[arg-type]
             asker=self.asker,  # type: ignore[arg-type]
             limiter=self.limiter,  # type: ignore[arg-type]
             slab=self.slab,
@@ -809,6 +816,28 @@ def test_an_exception_leaves_the_mark_of_the_row_that_raised_and_of_no_other(pla
         assert started_rows(scene.slab) == [1]
 
     play(main, lambda row, time: ZeroDivisionError() if row == 1 else succeeded())
+
+
+def test_a_row_that_crashes_what_makes_its_request_has_left_its_mark_before(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(Record(7, "in:7", fields={"crashes": True}))
+        with pytest.raises(ZeroDivisionError):
+            await scene.slots[0]
+        assert started_rows(scene.slab) == [7]
+
+    play(main, slots=1)
+
+
+def test_a_request_is_made_once_however_often_it_is_sent(play: Play) -> None:
+    """Made anew, it would have been begun anew too, and its time with it."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.asker.rows() == [0, 0, 0]
+        assert scene.provider.made == [0]
+
+    play(main, lambda row, time: failed("server_error", 500) if time < 3 else succeeded())
 
 
 def test_the_reason_for_an_outage_is_the_status_or_the_failure_and_what_was_said() -> None:

@@ -129,6 +129,15 @@ def test_a_checkpoint_gives_the_account_back(run_dir: RunDirectory) -> None:
     assert list(twin.segments) == [SegmentName(1, 1, 0)]
 
 
+def test_a_checkpoint_gives_the_shards_back_by_which_a_changed_input_is_known(
+    run_dir: RunDirectory,
+) -> None:
+    account, shard = Account(), ShardMark(0, 10, -3)
+    add(account, run_dir, put(run_dir, [answer(0)], shards=[shard]))
+    checkpoint = account.checkpoint(run_id=RUN, epoch=1, generation=0, written_at=0.0, cursor=None)
+    assert Account.of(checkpoint).shards == {0: shard}
+
+
 def test_shards_below_the_mark_are_forgotten(run_dir: RunDirectory) -> None:
     account = Account()
     shards = [ShardMark(0, 10, 1), ShardMark(10, 10, 2)]

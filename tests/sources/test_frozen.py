@@ -58,6 +58,8 @@ def test_the_last_input_may_grow_and_its_old_end_is_kept(two: list[Path]) -> Non
         old = compare(old, new, two)
         assert old[1].size == len(ROWS) * (1 + times)
         assert old[1].cuts == tuple(len(ROWS) * n for n in range(1, times + 1))
+        old = compare(old, frozen(*two), two)
+        assert len(old[1].cuts) == times, "forgotten by a resuming that found no growth"
 
 
 def test_growth_after_a_last_row_without_a_newline_is_accepted(two: list[Path]) -> None:
@@ -112,6 +114,13 @@ def test_any_other_change_is_an_error_that_names_the_file(
     left = [path for path in two if path.exists()]
     with pytest.raises(InputError, match=re.escape(what)):
         compare(old, frozen(*left), left)
+
+
+def test_the_same_bytes_in_another_format_are_another_input(two: list[Path]) -> None:
+    old = frozen(*two)
+    two[1] = two[1].rename(two[1].with_suffix(".csv"))
+    with pytest.raises(InputError, match=r"b\.csv: the run began with b\.jsonl in its place"):
+        compare(old, frozen(*two), two)
 
 
 def test_a_compressed_input_may_not_grow(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from torture.conftest import Figures
 from torture.faulty_disk import KINDS, FaultySystem
 from torture.life import Life
 
-# Enough for every call that changes the disk, and for one in sixteen of those that read.
+# Enough for every call that changes the disk, in each way in which it may fail, and for one in
+# sixteen of those that read.
 CHANGES: Final = 720
 READS: Final = 150
 STRIDE: Final = 16
@@ -51,12 +52,24 @@ def calls(*, reads: bool) -> int:
     return len(twin.calls)
 
 
-@pytest.mark.seeds(8, CHANGES)
+@pytest.mark.seeds(8, CHANGES * len(KINDS))
 def test_a_change_that_fails_loses_nothing(tmp_path: Path, seed: int, figures: Figures) -> None:
     total = calls(reads=False)
     assert total <= CHANGES, "not every call is failed by the long form"
-    number = seed * PRIME % total if total > seed else seed
-    survive(tmp_path, FaultySystem(number, KINDS[seed % len(KINDS)]), figures)
+    number, kind = fault(seed, total)
+    survive(tmp_path, FaultySystem(number, kind), figures)
+
+
+def test_each_call_fails_in_every_way() -> None:
+    total = calls(reads=False)
+    faults = {fault(seed, total) for seed in range(total * len(KINDS))}
+    assert faults == {(number, kind) for number in range(total) for kind in KINDS}
+
+
+def fault(seed: int, total: int) -> tuple[int, str]:
+    """The call that fails, and how: once over all calls in one way, then in the next."""
+    turn, place = divmod(seed, total)
+    return place * PRIME % total, KINDS[(place + turn) % len(KINDS)]
 
 
 @pytest.mark.seeds(4, READS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -110,6 +111,15 @@ def test_the_table_of_steps_is_whole(tmp_path: Path, simulate: Simulate) -> None
         tell(chamber, good)
     met = {one for one in chamber.steps() if one.partition(": ")[2] not in UNWATCHED}
     assert met == set(map(str, steps()))
+
+
+def test_the_long_form_strikes_a_thousand_times_each_step_ten_and_nearly_always_mid_run() -> None:
+    orders = [order for seed in range(LONG) for order in orders_of(seed) if not order.helps]
+    struck = Counter(f"{order.role}: {order.step}" for order in orders)
+    assert set(struck) == set(map(str, steps()))
+    assert min(struck.values()) >= 10
+    assert len(orders) >= 1000
+    assert sum(order.warm for order in orders) >= 0.95 * len(orders)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

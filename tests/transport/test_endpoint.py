@@ -20,6 +20,14 @@ def test_other_headers_for_the_same_url_are_another_endpoint() -> None:
     assert endpoints.of("http://h/v1", one).headers["authorization"] == "a"
 
 
+def test_connections_are_shared_by_what_is_at_one_place_and_by_nothing_else() -> None:
+    endpoints, headers = Endpoints(), {"Authorization": "a"}
+    here = endpoints.of("http://h:8000/v1/chat", headers).idle
+    assert endpoints.of("http://h:8000/v1/embeddings", {"Authorization": "b"}).idle is here
+    for elsewhere in ("http://h:8001/v1/chat", "https://h:8000/v1/chat", "http://g:8000/v1/chat"):
+        assert endpoints.of(elsewhere, headers).idle is not here
+
+
 def test_headers_made_anew_each_time_are_never_mixed_up_and_take_bounded_memory() -> None:
     endpoints = Endpoints()
     for number in range(2000):

@@ -275,6 +275,17 @@ def test_a_line_is_taken_last_in_first_out_and_only_if_nothing_came() -> None:
     asyncio.run(main())
 
 
+def test_a_line_that_ends_while_it_is_idle_is_kept_no_longer() -> None:
+    async def main() -> None:
+        async with FedLine() as it:
+            it.line.give_back(it.home)
+            it.line.connection_lost(None)
+            assert it.home == {}
+            assert len(it.lines) == 0
+
+    asyncio.run(main())
+
+
 def test_requests_of_one_turn_are_written_at_its_end_or_by_the_burst() -> None:
     async def main() -> None:
         several = [FedLine() for _ in range(BURST + 1)]
