@@ -9,7 +9,8 @@ import penstock.api
 import penstock.engine.redo
 from cli.conftest import Penstock
 from ledger.ledger_run import Run
-from penstock.cli.redo import read_rows, with_headers
+from penstock.cli.redo import read_named, with_headers
+from penstock.engine.redo import Named
 from penstock.errors import UsageError
 from penstock.job import Job
 from penstock.ledger.generation import Generation
@@ -51,7 +52,7 @@ def test_rows_are_chosen_by_class_and_by_number(
     assert found.err == "redo 2: 2 rows are asked again\n"
     assert begun["run_directory"] == place
     assert begun["only"] == ["timeout", "server_error"]
-    assert begun["rows"] == {3, 7}
+    assert begun["named"] == Named("row", [3, 7])
     assert begun["job"].run_dir == str(place)
     assert begun["command"].startswith(f"penstock redo {place} --only")
 
@@ -60,7 +61,7 @@ def test_only_options_that_were_given_change_its_requests(
     penstock: Penstock, begun: dict[str, Any], place: Path, tmp_path: Path
 ) -> None:
     assert penstock("redo", place).code == 3
-    assert begun["changes"] == {} and begun["rows"] is None and begun["only"] == []
+    assert begun["changes"] == {} and begun["named"] is None and begun["only"] == []
     prompt = tmp_path / "prompt.txt"
     prompt.write_text("Please say: {{ text }}")
     penstock("redo", place, "--prompt-file", prompt, "--rpm", 5)
@@ -100,16 +101,21 @@ def test_options_that_make_another_output_are_not_taken(
     assert begun == {}
 
 
-def test_a_file_of_rows_holds_numbers_and_nothing_else(tmp_path: Path) -> None:
+def test_a_file_of_rows_holds_numbers_or_ids(tmp_path: Path) -> None:
     file = tmp_path / "rows.txt"
     file.write_text("1\n\n 20 \n")
-    assert read_rows(file) == [1, 20]
-    for text in ("1,2", "-1", "one", "1.5"):
-        file.write_text(text)
-        with pytest.raises(UsageError, match="is no row number"):
-            read_rows(file)
+    assert read_named(str(file), None) == Named("row", [1, 20])
+    assert read_named(None, str(file)) == Named("id", ["1", "20"])
+    file.write_text("17\nr 2\n")
+    assert read_named(str(file), None) == Named("id", ["17", "r 2"])
+    assert read_named(None, None) is None
+    file.write_text("\n \n")
+    with pytest.raises(UsageError, match="names no row"):
+        read_named(str(file), None)
     with pytest.raises(UsageError, match="No such file"):
-        read_rows(tmp_path / "none")
+        read_named(str(tmp_path / "none"), None)
+    with pytest.raises(UsageError, match="both --rows and --ids"):
+        read_named("a", "b")
 
 
 def test_a_directory_without_a_run_is_refused(penstock: Penstock, tmp_path: Path) -> None:

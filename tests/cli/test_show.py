@@ -29,8 +29,18 @@ def test_text_of_a_provider_can_not_move_the_cursor(penstock: Penstock, stopped:
     stopped.put([answer(7, output="\x1b[2Jgone\nsecond line")], worker=2)
     out = penstock("show", stopped.run_dir.path, "--row", 7).out
     assert "\x1b" not in out
-    first, second = (line for line in out.splitlines() if "gone" in line or "second" in line)
+    lines = [line for line in out.splitlines() if "gone" in line or "second" in line]
+    first, second = lines[:2]
     assert second.index("second line") == first.index("\N{REPLACEMENT CHARACTER}[2Jgone")
+
+
+def test_the_prompt_stands_beside_the_answer_or_why_there_is_none(
+    penstock: Penstock, stopped: Run
+) -> None:
+    out = penstock("show", stopped.run_dir.path, "--row", 3).out
+    assert out.endswith("\n\n  prompt\n    Say: text 3\n  answer\n    answer 3\n")
+    out = penstock("show", stopped.run_dir.path, "--row", 5).out
+    assert out.endswith("  answer\n    no answer in 300 s\n")
 
 
 def test_curl_prints_the_command_alone(penstock: Penstock, stopped: Run) -> None:

@@ -116,3 +116,29 @@ def test_a_redo_that_died_in_its_export_is_carried_on_by_the_same_redo(
     ended = run.penstock(*command)
     assert ended.code == 2
     assert "nothing to redo" in ended.stderr
+
+
+def test_answers_that_were_cut_or_are_no_good_are_asked_again_and_merged(
+    place: MakePlace, simulate: Simulate
+) -> None:
+    run, provider = place(40), simulate()
+    assert run.run(provider.base_url, param={"max_tokens": 12}).code == 0
+    cut = [one["row"] for one in run.results() if one["truncated"]]
+    assert len(cut) > 5
+    asked = provider.stats()["received"]
+    command = ("redo", run.run_dir, *QUIET)
+    ended = run.penstock(*command, "--only", "truncated", "--param", "max_tokens=4000")
+    assert ended.code == 0, ended.stderr
+    assert provider.stats()["received"] == asked + len(cut)
+    assert [one["row"] for one in run.results() if one["generation"] == 1] == cut
+    assert not any(one["truncated"] for one in run.results())
+    run.check_answers()
+
+    bad = run.folder / "bad_ids.txt"
+    bad.write_text("t-3\nt-17\n")
+    ended = run.penstock(*command, "--rows", bad, "--prompt", "again: {{ text }}")
+    assert ended.code == 0, ended.stderr
+    results = run.results()
+    assert [one["row"] for one in results if one["generation"] == 2] == [3, 17]
+    assert all(results[row]["output"].startswith("echo: again: ") for row in (3, 17))
+    assert (ended.summary["rows_in"], ended.summary["succeeded"]) == (40, 40)

@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "diff": "Two runs over the same rows: agreement, cost, tokens, latency.",
     "export": "Write a run's results to a file.",
     "verify": "Check every byte of a run's results.",
-    "redo": "Ask again for rows that ended as dead letters.",
+    "redo": "Ask again for dead letters, and for answers that are no good.",
     "simulate": "Serve a simulated provider on this machine.",
 }
 

@@ -37,11 +37,25 @@ def show(run_dir: str, row: int, as_curl: bool, as_json: bool) -> int:
         print_json(json_of(found))
     elif not as_curl:
         print_sections(f"Row {row} of {run_dir}: {found.outcome}", sections(found))
+        click.echo("\n".join(["", *spoken(found)]))
     elif found.request is not None:
         click.echo(found.request.as_curl())
     else:
         raise UsageError(f"row {row} has no request: {found.problem}", "Look at it without --curl.")
     return 0
+
+
+def spoken(row: Row) -> Iterator[str]:
+    """The row's prompt beside its answer, where it has both."""
+    from penstock.cli.beside import beside, columns_here
+    from penstock.providers.render import asked
+
+    counted = next((one.result for one in row.copies if one.counts), None)
+    if row.request is None or counted is None:
+        return
+    answer = counted["output"] if counted["output"] is not None else counted["error_message"]
+    prompt = asked(row.request.body.encode())
+    yield from beside(("prompt", prompt), ("answer", answer or ""), columns_here())
 
 
 def sections(row: Row) -> Iterator[Section]:
