@@ -6,7 +6,17 @@ import pytest
 
 from engine.virtual_time import Clock
 
-READERS = ("asker", "committer", "crew", "ending", "pacer", "supervisor", "work", "worker_process")
+READERS = (
+    "asker",
+    "committer",
+    "crew",
+    "ending",
+    "lane",
+    "pacer",
+    "supervisor",
+    "work",
+    "worker_process",
+)
 
 
 @pytest.fixture

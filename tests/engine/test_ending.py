@@ -27,7 +27,7 @@ class FakeCommitter:
 
 def test_an_ending_commits_the_result_and_counts_disjoint_kinds_of_tokens(clock: Clock) -> None:
     committer, counted = FakeCommitter(), slab()
-    ending = Ending(committer, counted, "api", 3, "failed")  # type: ignore[arg-type]
+    ending = Ending(committer, counted, ["api"], 3, "failed")  # type: ignore[arg-type]
     pending = Pending(Record(1, "in:1", fields={}), MARK)
     attempt = succeeded()
     attempt.answer = Answer(
@@ -63,7 +63,7 @@ def test_an_ending_commits_the_result_and_counts_disjoint_kinds_of_tokens(clock:
 
 def test_a_usage_that_makes_no_sense_counts_no_negative_tokens(clock: Clock) -> None:
     committer, counted = FakeCommitter(), slab()
-    ending = Ending(committer, counted, "api", 0, "failed")  # type: ignore[arg-type]
+    ending = Ending(committer, counted, ["api"], 0, "failed")  # type: ignore[arg-type]
     attempt = succeeded()
     attempt.answer = Answer(input_tokens=1, cached_input_tokens=5, reasoning_tokens=5)
     ending.after_attempt(Pending(Record(1, "in:1"), MARK), attempt, "")

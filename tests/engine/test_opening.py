@@ -230,8 +230,8 @@ def test_a_new_run_is_planned_from_its_first_row(place: Place) -> None:
         plan = opened.plan
         assert (plan.epoch, plan.generation, plan.target) == (1, 0, None)
         assert (plan.workers, plan.slots, plan.slots_per_worker) == (1, 32, 32)
-        assert [bucket.name for bucket in plan.buckets] == ["rpm", "tpm"]
-        assert plan.endpoint == "127.0.0.1:1"
+        assert [bucket.name for bucket in plan.endpoints[0].buckets] == ["rpm", "tpm"]
+        assert plan.endpoints[0].name == "127.0.0.1:1"
         shards = list(plan.shards)
         assert [shard.rows for shard in shards] == [16] * 6 + [4]
         assert plan.books.missing([(0, 100)]) == [(0, 100)]
@@ -254,8 +254,8 @@ def test_no_secret_is_in_the_run_directory(place: Place) -> None:
     )
     environment = {"THE_KEY": f"{CANARY}-1", "TOKEN": f"{CANARY}-2"}
     with open_run(job, environment) as opened:
-        assert opened.plan.key == Secret(f"{CANARY}-1")
-        assert opened.plan.headers["X-Token"] == f"{CANARY}-2"
+        assert opened.plan.endpoints[0].key == Secret(f"{CANARY}-1")
+        assert opened.plan.endpoints[0].headers["X-Token"] == f"{CANARY}-2"
     for path in place.run.rglob("*"):
         assert path.is_dir() or CANARY.encode() not in path.read_bytes()
 
@@ -270,7 +270,7 @@ def test_records_of_the_callers_own_become_an_input(place: Place) -> None:
 def test_the_ceiling_of_a_token_bucket_comes_from_the_sampled_records(place: Place) -> None:
     place.write("in.jsonl", [{"text": "x" * 40_000}])
     with open_run(place.job(tpm=10**6), {}) as opened:
-        assert opened.plan.buckets[0].ceiling > 10_000
+        assert opened.plan.endpoints[0].buckets[0].ceiling > 10_000
 
 
 def test_the_responses_of_batch_lines_are_kept_for_the_output_consists_of_them(

@@ -4,26 +4,47 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock._core import LINE_BYTES, REQUESTS
+from penstock._core import LINE_BYTES, REQUESTS, Limiter
 from penstock.engine import region
 from penstock.engine.limits import SECOND_NS, Bucket
 from penstock.engine.region import Layout, Region, configure
 from penstock.observe.slab_layout import C, started_cell, started_rows
 
-LAYOUT = Layout(buckets=2, seats=3, slots=5)
+LAYOUT = Layout(buckets=(2,), seats=3, slots=5)
 
 
-@given(st.integers(0, 64), st.integers(1, 64), st.integers(1, 3000))
-def test_every_part_begins_on_a_cache_line(buckets: int, seats: int, slots: int) -> None:
-    layout = Layout(buckets, seats, slots)
-    assert layout.limiter_bytes % LINE_BYTES == layout.seat_bytes % LINE_BYTES == 0
-    assert layout.size == layout.limiter_bytes + seats * layout.seat_bytes
+@given(
+    st.lists(st.integers(0, 64), min_size=1, max_size=5), st.integers(1, 64), st.integers(1, 3000)
+)
+def test_every_part_begins_on_a_cache_line(buckets: list[int], seats: int, slots: int) -> None:
+    layout = Layout(tuple(buckets), seats, slots)
+    starts = [layout.limiter_at(endpoint) for endpoint in range(len(buckets) + 1)]
+    assert all(start % LINE_BYTES == 0 for start in (*starts, layout.seat_bytes))
+    for count, (start, end) in zip(buckets, pairwise(starts), strict=True):
+        assert end - start >= Limiter.bytes_needed(count)
+    assert layout.size == layout.limiters_bytes + seats * layout.seat_bytes
+
+
+def test_endpoints_keep_limits_and_health_of_their_own() -> None:
+    made = Region.make(Layout((1, 0, 2), 1, 1))
+    other = [Bucket("rps", REQUESTS, limit, SECOND_NS, 1, 0) for limit in (50, 90)]
+    configure(made.limiter(0), [Bucket("rps", REQUESTS, 5, SECOND_NS, 1, 0)], 0)
+    configure(made.limiter(2), other, 0)
+    made.limiter(1).record_failure()
+    made.limiter(2).pause(7)
+    assert [made.limiter(n).failures_in_a_row() for n in range(3)] == [0, 1, 0]
+    assert [made.limiter(n).paused_until() for n in range(3)] == [0, 0, 7]
+    assert (made.limiter(0).rate(0) < 6, made.limiter(2).rate(1) > 80) == (True, True)
+    made.slab(0).add(C.REQUESTS_SENT, 9)
+    assert made.limiter(2).rate(1) > 80
+    made.close()
 
 
 def test_what_one_process_writes_another_reads() -> None:
@@ -56,7 +77,7 @@ def test_clearing_a_seat_leaves_the_others_and_the_limiter_alone() -> None:
 
 
 def test_every_handle_on_the_limiter_keeps_the_same_limit() -> None:
-    made = Region.make(Layout(1, 1, 1))
+    made = Region.make(Layout((1,), 1, 1))
     configure(made.limiter(), [Bucket("rps", REQUESTS, 1, SECOND_NS, 1, 0)], 0)
     one, other = made.limiter(), made.limiter()
     due = one.reserve(SECOND_NS, 2 * SECOND_NS, 0, 0)

@@ -17,7 +17,7 @@ from penstock.engine import crew as crew_module
 from penstock.engine.crew import HUNG_NS
 from penstock.engine.leases import Grant
 from penstock.engine.messages import Failed, Fatal, Goodbye
-from penstock.engine.plan import Plan
+from penstock.engine.plan import EndpointPlan, Plan
 from penstock.engine.stopping import Stopped
 from penstock.engine.supervisor import Supervisor
 from penstock.errors import (
@@ -54,11 +54,10 @@ class Scene:
         self.world = world
         self.books = FakeBooks(world, done)
         self.events: list[events.Event] = []
+        made = Job(**job)
         plan = Plan(
-            job=Job(**job),
-            key=None,
-            headers={},
-            endpoint="api",
+            job=made,
+            endpoints=(EndpointPlan(name="api", job=made, key=None, headers={}, buckets=[]),),
             run_id="run",
             run_directory="/nowhere",
             epoch=1,
@@ -69,7 +68,6 @@ class Scene:
             known_shards={},
             id_column=None,
             keep_response="failed",
-            buckets=[],
             workers=workers,
             slots=slots,
             inherited=(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +13,11 @@ import pytest
 from engine.attempts import failed, fatal, rejected, succeeded, throttled
 from engine.limiters import limiter, slab
 from engine.virtual_time import START_NS, Clock, VirtualLoop
-from penstock._core import Limiter, Verdict
+from penstock._core import TOTAL_TOKENS, Limiter, Verdict
 from penstock.engine import retry
 from penstock.engine.attempt import Attempt
+from penstock.engine.lane import Lane
+from penstock.engine.limits import Bucket
 from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
 from penstock.engine.work import Work, reason_of
@@ -113,7 +115,14 @@ class Watched:
 class Scene:
     """A worker's work with fakes around it."""
 
-    def __init__(self, loop: VirtualLoop, script: Script, slots: int, **more: Any) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        script: Script,
+        slots: int,
+        token_limits: Sequence[int] = (),
+        **more: Any,
+    ) -> None:
         self.loop = loop
         self.asker = FakeAsker(loop, script)
         self.ending = FakeEnding()
@@ -124,18 +133,25 @@ class Scene:
         self.downs: list[str] = []
         self.taken = 0
         self.other_key = False
-        known: dict[str, Any] = {"max_attempts": 5, "token_limits": [], "budget_share": 1.0}
+        known: dict[str, Any] = {"max_attempts": 5, "budget_share": 1.0}
+        lane = Lane(
+            0,
+            "api",
+            self.provider,  # type: ignore[arg-type]
+            self.asker,  # type: ignore[arg-type]
+            self.limiter,  # type: ignore[arg-type]
+            [Bucket("tpm", TOTAL_TOKENS, limit, 60 * SECOND, 1, 0) for limit in token_limits],
+            slots,
+        )
         self.work = Work(
             slots=slots,
-            provider=self.provider,  # type: ignore[arg-type]
-            asker=self.asker,  # type: ignore[arg-type]
-            limiter=self.limiter,  # type: ignore[arg-type]
+            lanes=[lane],
             slab=self.slab,
             ending=self.ending,  # type: ignore[arg-type]
-            on_fatal=self.fatals.append,
+            on_fatal=lambda _, attempt: self.fatals.append(attempt),
             on_taken=self._on_taken,
-            on_down=self.downs.append,
-            refresh_key=lambda _: self.other_key,
+            on_down=lambda _, cause: self.downs.append(cause),
+            refresh_key=lambda *_: self.other_key,
             **{**known, **more},
         )
         self.slots = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]

@@ -23,6 +23,7 @@ from penstock.engine.messages import (
     Committed,
     Cut,
     Drain,
+    EndpointSetup,
     Exhausted,
     Failed,
     Failing,
@@ -62,7 +63,7 @@ class Scene:
         self.transport = transport
         self.run_dir = run_directory(path)
         buckets = buckets_of(job, 1)
-        self.region = Region.make(Layout(len(buckets), 1, SLOTS))
+        self.region = Region.make(Layout((len(buckets),), 1, SLOTS))
         configure(self.region.limiter(), buckets, loop.now_ns)
         self.slab = self.region.slab(0)
         self.came: list[FromWorker] = []
@@ -82,9 +83,7 @@ class Scene:
         self.channel.send(
             Setup(
                 self._job,
-                key,
-                {},
-                "api",
+                (EndpointSetup("api", self._job, key, {}),),
                 RUN,
                 str(self.run_dir.path),
                 1,

@@ -16,6 +16,8 @@ from engine.limiters import limiter, slab
 from engine.virtual_time import START_NS, VirtualLoop
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
+from penstock.engine.lane import Lane
+from penstock.engine.limits import buckets_of
 from penstock.engine.pacer import Pacer
 from penstock.engine.pending import Pending
 from penstock.engine.work import Work
@@ -122,20 +124,19 @@ class Station:
         counts = slab(slots)
         asker = Asker(provider, self.sky, self.pacer, self.limiter, counts, URL)
         asker.use_headers({}, Redactor(()))
+        buckets = buckets_of(Job(**limits), 1)
+        lane = Lane(0, "api", provider, asker, self.limiter, buckets, slots)
         self.work = Work(
             slots=slots,
             max_attempts=max_attempts,
-            token_limits=[limits["tpm"]] if "tpm" in limits else [],
             budget_share=1.0,
-            provider=provider,
-            asker=asker,
-            limiter=self.limiter,
+            lanes=[lane],
             slab=counts,
             ending=self.ended,  # type: ignore[arg-type]
-            on_fatal=self.fatals.append,
+            on_fatal=lambda _, attempt: self.fatals.append(attempt),
             on_taken=lambda: None,
-            on_down=lambda _: self.downs.append(self.sky.now()),
-            refresh_key=lambda _: False,
+            on_down=lambda *_: self.downs.append(self.sky.now()),
+            refresh_key=lambda *_: False,
         )
         self._slots = slots
         self._beat_seconds = beat_seconds

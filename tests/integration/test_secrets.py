@@ -198,8 +198,8 @@ if "penstock.engine.worker" in sys.orig_argv:
 if "penstock.engine.worker" not in sys.orig_argv:
     from penstock.engine import supervisor
     def fail(self, now_ns):
-        key = self._plan.key.reveal()
-        raise RuntimeError(f"no: {key} {self._plan.headers}")
+        key = self._plan.endpoints[0].key.reveal()
+        raise RuntimeError(f"no: {key} {self._plan.endpoints[0].headers}")
     supervisor.Supervisor._sample = fail
 """,
 }

@@ -58,8 +58,12 @@ class Asker:
     def use_headers(self, headers: Mapping[str, str], redactor: Redactor) -> None:
         """Send these with every request from now on, and hide what they hold."""
         self._headers = headers
-        self._redactor = redactor
         self.key_number += 1
+        self.hide(redactor)
+
+    def hide(self, redactor: Redactor) -> None:
+        """Hide what is secret by now, be it of this endpoint or of another."""
+        self._redactor = redactor
 
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""

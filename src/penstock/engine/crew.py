@@ -14,8 +14,16 @@ import msgspec
 
 from penstock._core import monotonic_ns
 from penstock.engine.limits import share
-from penstock.engine.messages import Cut, Drain, Exhausted, FromWorker, Lease, Setup
-from penstock.engine.plan import Plan
+from penstock.engine.messages import (
+    Cut,
+    Drain,
+    EndpointSetup,
+    Exhausted,
+    FromWorker,
+    Lease,
+    Setup,
+)
+from penstock.engine.plan import EndpointPlan, Plan
 from penstock.engine.region import Region
 from penstock.engine.respawn import Respawn
 from penstock.engine.stopping import Stopped, crash_loop, disk_failed, no_process
@@ -126,9 +134,7 @@ class Crew:
         plan = self._plan
         return Setup(
             plan.job,
-            plan.key.reveal() if plan.key else None,
-            plan.headers,
-            plan.endpoint,
+            tuple(map(endpoint_setup, plan.endpoints)),
             plan.run_id,
             str(plan.run_directory),
             plan.epoch,
@@ -227,6 +233,12 @@ class Crew:
         killed = status == -signal.SIGKILL
         if self._respawn.died(worker.seat, worker.ready, monotonic_ns(), was_killed=killed):
             self._on_stop(crash_loop(words))
+
+
+def endpoint_setup(endpoint: EndpointPlan) -> EndpointSetup:
+    """An endpoint as a worker is told of it."""
+    key = endpoint.key.reveal() if endpoint.key else None
+    return EndpointSetup(endpoint.name, endpoint.job, key, endpoint.headers)
 
 
 def cause_of(worker: WorkerProcess, status: int) -> str:

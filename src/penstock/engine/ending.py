@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from penstock._core import Slab, monotonic_ns
@@ -28,11 +29,16 @@ class Ending:
     """Where a worker's records end."""
 
     def __init__(
-        self, committer: Committer, slab: Slab, endpoint: str, generation: int, keep: KeepResponse
+        self,
+        committer: Committer,
+        slab: Slab,
+        endpoints: Sequence[str],
+        generation: int,
+        keep: KeepResponse,
     ) -> None:
         self._committer = committer
         self._slab = slab
-        self._endpoint = endpoint
+        self._endpoints = endpoints
         self._generation = generation
         self._keep = keep
 
@@ -47,7 +53,7 @@ class Ending:
             pending,
             attempt,
             error_class=error_class,
-            endpoint=self._endpoint,
+            endpoint=self._endpoints[pending.lane],
             generation=self._generation,
             now_ns=monotonic_ns(),
             finished_at=wall_us(),

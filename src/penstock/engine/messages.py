@@ -16,13 +16,20 @@ class Message(msgspec.Struct, tag=True, frozen=True):
 # --- from the supervisor ------------------------------------------------------------------------
 
 
-class Setup(Message, frozen=True):
-    """The first message: all that a worker needs to know. Holds the key, so it is never logged."""
+class EndpointSetup(msgspec.Struct, frozen=True):
+    """An endpoint, for a worker."""
 
-    job: Job
+    name: str
+    job: Job  # the run's, as it is for this endpoint
     key: str | None
     headers: dict[str, str]
-    endpoint: str
+
+
+class Setup(Message, frozen=True):
+    """The first message: all that a worker needs to know. Holds the keys, so it is never logged."""
+
+    job: Job
+    endpoints: tuple[EndpointSetup, ...]
     run_id: str
     run_directory: str
     epoch: int
@@ -87,12 +94,14 @@ class Fatal(Message, frozen=True):
     error_class: str
     message: str
     status: int
+    endpoint: int = 0
 
 
 class Failing(Message, frozen=True):
-    """So many failures in a row that the endpoint counts as down; why the last one failed."""
+    """So many failures in a row that an endpoint counts as down; why the last one failed."""
 
     cause: str
+    endpoint: int = 0
 
 
 class Failed(Message, frozen=True):

@@ -24,7 +24,7 @@ from penstock.engine import descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Secret, extra_headers, find_key
 from penstock.engine.forecast import Measured, exactly, mean, sample_requests
-from penstock.engine.plan import Plan
+from penstock.engine.plan import EndpointPlan, Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
@@ -296,11 +296,16 @@ def begin(
     books = Books(
         disk, directory, manifest.run_id, epoch, recovered.account, cursor, generation, target
     )
-    plan = Plan(
+    endpoint = EndpointPlan(
+        name=urlsplit(job.base_url).netloc,
         job=job,
         key=key,
         headers=headers,
-        endpoint=urlsplit(job.base_url).netloc,
+        buckets=limits.buckets_of(job, largest),
+    )
+    plan = Plan(
+        job=job,
+        endpoints=(endpoint,),
         run_id=manifest.run_id,
         run_directory=str(directory.path),
         epoch=epoch,
@@ -311,7 +316,6 @@ def begin(
         known_shards=dict(recovered.account.shards),
         id_column=checked.id_column,
         keep_response="always" if manifest.batch_lines else job.response,
-        buckets=limits.buckets_of(job, largest),
         workers=workers,
         slots=slots,
         inherited=(lock.fileno(),),
@@ -333,7 +337,7 @@ def begin(
         redo=redo,
         notes=[checked.columns.announcement()],
         warnings=[
-            *tight_limits(plan.buckets, largest),
+            *tight_limits(endpoint.buckets, largest),
             *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
         ],
     )

@@ -21,3 +21,4 @@ class Pending(msgspec.Struct, gc=False, eq=False):
     throttles_alone: int = 0  # of those, with nothing else in flight
     probing: bool = False  # on its way to see whether the endpoint is back
     first_ns: int = 0  # when a slot first took it
+    lane: int = 0  # the endpoint that it is to be asked at, or was last asked at: its index

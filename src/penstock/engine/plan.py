@@ -15,13 +15,21 @@ from penstock.ledger.rows import RowSet
 from penstock.sources.shard import Shard
 
 
+class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """An endpoint: where it is, by which key it is asked, and within which limits."""
+
+    name: str  # in results and metrics
+    job: Job  # the run's, as it is for this endpoint
+    key: Secret | None
+    headers: dict[str, str]  # the job's own, `env:` replaced
+    buckets: Sequence[Bucket]
+
+
 class Plan(msgspec.Struct, kw_only=True):
     """One epoch of a run, decided."""
 
     job: Job
-    key: Secret | None
-    headers: dict[str, str]  # the job's own, `env:` replaced
-    endpoint: str  # its name in results and metrics
+    endpoints: Sequence[EndpointPlan]
     run_id: str
     run_directory: str
     epoch: int
@@ -32,7 +40,6 @@ class Plan(msgspec.Struct, kw_only=True):
     known_shards: Mapping[int, ShardMark]
     id_column: str | None
     keep_response: KeepResponse
-    buckets: Sequence[Bucket]
     workers: int
     slots: int  # over all workers
     inherited: tuple[int, ...]  # descriptors that workers keep open: the lock's

@@ -1,4 +1,4 @@
-"""The shared memory of a run: one anonymous region with the limiter and a seat for each worker.
+"""The shared memory of a run: one anonymous region, a limiter an endpoint and a seat a worker.
 
 It is passed to workers by file descriptor: a memfd on Linux, an unlinked file elsewhere. Not
 `multiprocessing.shared_memory`, whose resource tracker on CPython 3.11 unlinks the owner's segment
@@ -23,13 +23,13 @@ from penstock.observe.slab_layout import open_slab, slab_bytes
 class Layout(msgspec.Struct, frozen=True):
     """Where things are in the region; every part begins on a cache line."""
 
-    buckets: int
+    buckets: tuple[int, ...]  # of each endpoint's limiter
     seats: int
     slots: int  # the most that any seat has
 
     @property
-    def limiter_bytes(self) -> int:
-        return lines(Limiter.bytes_needed(self.buckets))
+    def limiters_bytes(self) -> int:
+        return self.limiter_at(len(self.buckets))
 
     @property
     def seat_bytes(self) -> int:
@@ -37,7 +37,11 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        return self.limiter_bytes + self.seats * self.seat_bytes
+        return self.limiters_bytes + self.seats * self.seat_bytes
+
+    def limiter_at(self, endpoint: int) -> int:
+        """Where the limiter of an endpoint begins; the one after the last, where they end."""
+        return sum(lines(Limiter.bytes_needed(count)) for count in self.buckets[:endpoint])
 
 
 def lines(size: int) -> int:
@@ -60,9 +64,10 @@ class Region:
         os.ftruncate(descriptor, layout.size)
         return cls(layout, descriptor)
 
-    def limiter(self) -> Limiter:
-        """A handle on the endpoint's buckets."""
-        return Limiter(self._memory, 0, self.layout.buckets)
+    def limiter(self, endpoint: int = 0) -> Limiter:
+        """A handle on an endpoint's buckets."""
+        layout = self.layout
+        return Limiter(self._memory, layout.limiter_at(endpoint), layout.buckets[endpoint])
 
     def slab(self, seat: int) -> Slab:
         """The counters, histograms and started rows of the worker on `seat`."""
@@ -78,7 +83,7 @@ class Region:
         os.close(self.descriptor)
 
     def _seat(self, seat: int) -> int:
-        return self.layout.limiter_bytes + seat * self.layout.seat_bytes
+        return self.layout.limiters_bytes + seat * self.layout.seat_bytes
 
 
 def anonymous_file() -> int:

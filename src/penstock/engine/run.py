@@ -114,7 +114,11 @@ class Conductor:
         self._supervisor: Supervisor | None = None  # while it runs
         self._supervised = False  # whether the supervisor has ended
         self._signalled: signal.Signals | None = None
-        self._redactor = Redactor(secrets_of(self._plan.key, self._job, self._plan.headers))
+        self._redactor = Redactor(
+            secret
+            for one in self._plan.endpoints
+            for secret in secrets_of(one.key, one.job, one.headers)
+        )
 
     async def conduct(self) -> Report:
         """Supervise what is left, export what is complete, and report."""
@@ -327,8 +331,8 @@ def state_of(opened: OpenRun) -> RunState:
         failed_by_class=failures,
         resumed_succeeded=books.succeeded,
         resumed_failed=sum(failures.values()),
-        limits=tuple(limits_shown(plan.buckets, plan.slots)),
-        endpoints={plan.endpoint: Endpoint()},
+        limits=tuple(limits_shown(plan.endpoints[0].buckets, plan.slots)),
+        endpoints={one.name: Endpoint() for one in plan.endpoints},
     )
 
 

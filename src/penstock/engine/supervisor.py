@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from penstock._core import Limiter, monotonic_ns
 from penstock.engine import blame
@@ -91,16 +91,16 @@ class Supervisor:
     async def run(self) -> Stopped:
         """Run until every row ended or something stops it; returns why. Nothing is left running."""
         plan = self._plan
-        region = Region.make(
-            Layout(len(plan.buckets), plan.workers + 1, max(1, plan.slots_per_worker))
-        )
-        limiter = region.limiter()
-        configure(limiter, plan.buckets, monotonic_ns())
+        buckets = tuple(len(endpoint.buckets) for endpoint in plan.endpoints)
+        region = Region.make(Layout(buckets, plan.workers + 1, max(1, plan.slots_per_worker)))
+        limiters = [region.limiter(index) for index in range(len(plan.endpoints))]
+        for limiter, endpoint in zip(limiters, plan.endpoints, strict=True):
+            configure(limiter, endpoint.buckets, monotonic_ns())
         feeding = asyncio.create_task(self._feed())
         feeding.add_done_callback(self._ended)
         try:
             await self._crew.start(region)
-            await self._tick_until_over(limiter)
+            await self._tick_until_over(limiters)
         finally:
             feeding.cancel()
             self._leasing.close()
@@ -123,7 +123,7 @@ class Supervisor:
 
     # --- the tick ---------------------------------------------------------------------------------
 
-    async def _tick_until_over(self, limiter: Limiter) -> None:
+    async def _tick_until_over(self, limiters: Sequence[Limiter]) -> None:
         sampled_ns = checkpointed_ns = monotonic_ns()
         while not self._over():
             with contextlib.suppress(TimeoutError):
@@ -131,7 +131,8 @@ class Supervisor:
             self._changed.clear()
             now_ns = monotonic_ns()
             await self._look_after_workers(now_ns)
-            self._watch_endpoint(limiter, now_ns)
+            for endpoint, limiter in zip(self._plan.endpoints, limiters, strict=True):
+                self._watch_endpoint(endpoint.name, limiter, now_ns)
             if now_ns - sampled_ns >= SAMPLE_NS:
                 sampled_ns = now_ns
                 self._sample(now_ns)
@@ -166,18 +167,18 @@ class Supervisor:
         elif now_ns > drain_until_ns:
             self._crew.cut()
 
-    def _watch_endpoint(self, limiter: Limiter, now_ns: int) -> None:
-        """Say when the endpoint goes down, comes back, or pauses."""
-        endpoint = self._state.endpoints[self._plan.endpoint]
+    def _watch_endpoint(self, name: str, limiter: Limiter, now_ns: int) -> None:
+        """Say when an endpoint goes down, comes back, or pauses."""
+        endpoint = self._state.endpoints[name]
         endpoint.paused_until_ns = limiter.paused_until()
         down = limiter.failures_in_a_row() >= FAILURES_UNTIL_DOWN
         if down and endpoint.up:
             endpoint.up, endpoint.down_since_ns = False, now_ns
-            self._tell(events.EndpointDown(endpoint=self._plan.endpoint, cause=endpoint.cause))
+            self._tell(events.EndpointDown(endpoint=name, cause=endpoint.cause))
         elif not down and not endpoint.up:
             endpoint.up = True
             seconds = (now_ns - endpoint.down_since_ns) / 1e9
-            self._tell(events.EndpointUp(endpoint=self._plan.endpoint, down_seconds=seconds))
+            self._tell(events.EndpointUp(endpoint=name, down_seconds=seconds))
 
     def _sample(self, now_ns: int) -> None:
         throttles = self._observer.sample(now_ns)[C.THROTTLES]
@@ -231,9 +232,10 @@ class Supervisor:
             case Committed():
                 self._merge(message.written, worker.number)
             case Fatal():
-                self._stop(fatal_verdict(message, self._plan.endpoint))
+                self._stop(fatal_verdict(message, self._plan.endpoints[message.endpoint].name))
             case Failing():
-                self._state.endpoints[self._plan.endpoint].cause = message.cause
+                name = self._plan.endpoints[message.endpoint].name
+                self._state.endpoints[name].cause = message.cause
             case Failed():
                 worker.failure = message.traceback
                 worker.accuses = message.accuses

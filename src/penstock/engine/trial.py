@@ -63,7 +63,7 @@ async def ask_each(
 ) -> list[Tried]:
     """Ask for each record once."""
     buckets = limits.buckets_of(job, largest_cost(provider, records))
-    region = Region.make(Layout(len(buckets), 1, 1))
+    region = Region.make(Layout((len(buckets),), 1, 1))
     limiter = region.limiter()
     configure(limiter, buckets, monotonic_ns())
     transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)

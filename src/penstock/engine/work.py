@@ -17,19 +17,18 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from penstock._core import Limiter, Slab, monotonic_ns
+from penstock._core import Slab, monotonic_ns
 from penstock.engine import retry
-from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
 from penstock.engine.ending import Ending
+from penstock.engine.lane import Lane
 from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, retry_cell, started_cell
-from penstock.providers.provider import Provider, Request, UnrenderableRecord
+from penstock.providers.provider import Request, UnrenderableRecord
 from penstock.record import Record
 
-THROTTLES_ALONE = 2  # then a record that the limit can't hold is a dead letter `exceeds_limit`
 SECOND_NS = 1_000_000_000
 SHORTEST_TIMER_SECONDS = 0.001
 
@@ -42,24 +41,19 @@ class Work:
         *,
         slots: int,
         max_attempts: int,
-        token_limits: Sequence[int],
         budget_share: float,
-        provider: Provider,
-        asker: Asker,
-        limiter: Limiter,
+        lanes: Sequence[Lane],
         slab: Slab,
         ending: Ending,
-        on_fatal: Callable[[Attempt], None],
+        on_fatal: Callable[[Lane, Attempt], None],
         on_taken: Callable[[], None],
-        on_down: Callable[[str], None],
-        refresh_key: Callable[[Attempt], bool],
+        on_down: Callable[[Lane, str], None],
+        refresh_key: Callable[[Lane, Attempt], bool],
     ) -> None:
         self._slots = slots
         self._max_attempts = max_attempts
-        self._token_limit = min(token_limits, default=0)
-        self._provider = provider
-        self._asker = asker
-        self._limiter = limiter
+        self._lanes = lanes
+        self._lane = lanes[0]
         self._slab = slab
         self._ending = ending
         self._on_fatal = on_fatal
@@ -70,18 +64,13 @@ class Work:
         self._queue: deque[Pending] = deque()
         self._heap: retry.RetryHeap[Pending] = retry.RetryHeap()
         self._budget = retry.RetryBudget(monotonic_ns(), budget_share)
-        self._pauses = retry.Pauses()
         self._budget_ns = 0  # when the retry budget has something again
         self._idle: deque[asyncio.Future[Pending | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._draining = False
-        self._down_since_ns = 0  # as this worker saw it; 0 while it is up
-        self._answered_sent_ns = 0  # when the newest request that was answered was sent
         self.exhausted = False  # no fresh record will come
         self._busy = 0
         self.enough = sys.maxsize  # records taken up; with fewer, `on_taken` is called for each
-        self._probing = 0  # of the busy ones, those on their way to see whether it is back
-        self._most_probing = max(1, int(slots * retry.PROBING_SHARE))
 
     # --- what the worker sees ---------------------------------------------------------------------
 
@@ -115,7 +104,7 @@ class Work:
     @property
     def down(self) -> bool:
         """Whether the endpoint is down, as all workers together found."""
-        return self._limiter.failures_in_a_row() >= retry.FAILURES_UNTIL_DOWN
+        return self._lane.down
 
     @property
     def room(self) -> bool:
@@ -143,11 +132,12 @@ class Work:
             pending = self._take() or await self._wait()
             if pending is None:
                 return
+            lane = self._lanes[pending.lane]
             mark(cell, pending.record.row + 1)  # before anything that the row could break
             try:
                 request = pending.request or self._begin(pending)
                 if request is not None:
-                    self._follow(pending, await self._asker.ask(request))
+                    self._follow(pending, lane, await lane.asker.ask(request))
             except Draining:
                 pass
             except asyncio.CancelledError:
@@ -157,7 +147,7 @@ class Work:
                 self._busy -= 1
                 if pending.probing:
                     pending.probing = False
-                    self._probing -= 1
+                    lane.probing -= 1
             # After an exception the mark stays: it tells the supervisor which row is to blame.
             mark(cell, 0)
 
@@ -192,13 +182,13 @@ class Work:
         """
         if self._draining or self._ending.congested:
             return None
-        failures, due_ns = self._limiter.failures_in_a_row(), self._heap.due_ns()
+        failures, due_ns = self._lane.limiter.failures_in_a_row(), self._heap.due_ns()
         if self._queue and due_ns is None and not failures:  # all is well, as nearly always
             self._budget.earn()
             return self._queue.popleft()
         now_ns = monotonic_ns()
         if failures >= retry.FAILURES_UNTIL_DOWN:
-            return self._probe(now_ns)
+            return self._probe(self._lane, now_ns)
         fresh_first = failures and self._queue and self.room
         if due_ns is not None and max(due_ns, self._budget_ns) <= now_ns and not fresh_first:
             wait_ns = self._budget.spend(now_ns)
@@ -210,20 +200,20 @@ class Work:
             return self._queue.popleft()
         return None
 
-    def _probe(self, now_ns: int) -> Pending | None:
+    def _probe(self, lane: Lane, now_ns: int) -> Pending | None:
         """One record to see whether the endpoint is back, if it is this worker's turn.
 
         A queued one where there is one, and each in turn: records that no server can answer would
         else be all that is ever sent, and keep a sound endpoint down.
         """
-        if not (len(self._heap) or self._queue) or self._probing >= self._most_probing:
+        if not (len(self._heap) or self._queue) or lane.probing >= lane.most_probing:
             return None
-        if not self._limiter.claim_probe(now_ns, retry.PROBE_INTERVAL_NS):
+        if not lane.limiter.claim_probe(now_ns, retry.PROBE_INTERVAL_NS):
             return None
         self._slab.add(C.PROBES, 1)
         pending = self._queue.popleft() if self._queue else self._heap.pop()
         pending.probing = True
-        self._probing += 1
+        lane.probing += 1
         return pending
 
     async def _wait(self) -> Pending | None:
@@ -253,7 +243,7 @@ class Work:
         problem = record.problem
         if problem is None:
             try:
-                pending.request = self._provider.request(record)
+                pending.request = self._lane.provider.request(record)
             except UnrenderableRecord as error:
                 problem = str(error)
             else:
@@ -262,17 +252,17 @@ class Work:
         self._ending.unasked(record, pending.shard, "invalid_input", message)
         return None
 
-    def _follow(self, pending: Pending, attempt: Attempt) -> None:
+    def _follow(self, pending: Pending, lane: Lane, attempt: Attempt) -> None:
         """Do what the verdict says."""
         pending.attempts += 1
         if attempt.verdict.kind == "succeeded":
-            self._note_answered(attempt)
-            self._down_since_ns = 0
+            lane.note_answered(attempt)
+            lane.down_since_ns = 0
             self._ending.after_attempt(pending, attempt, "")
             return
-        was_down = self.down
-        unproven = self._is_unproven(pending, attempt)
-        throttles_in_a_row = self._note_health(pending, attempt, unproven)
+        was_down = lane.down
+        unproven = self._is_unproven(pending, lane, attempt)
+        throttles_in_a_row = self._note_health(pending, lane, attempt, unproven)
         throttled = attempt.verdict.kind == "throttled"
         pending.throttles = pending.throttles + 1 if throttled else 0
         wait = attempt.refusal.wait_seconds if attempt.refusal else None
@@ -280,10 +270,11 @@ class Work:
             attempt.verdict,
             attempts=pending.attempts,
             max_attempts=self._max_attempts,
-            endpoint_down=unproven or ((was_down or self.down) and not self._gives_up(attempt)),
+            endpoint_down=unproven
+            or ((was_down or lane.down) and not self._gives_up(lane, attempt)),
             wait_seconds=wait,
             throttles=pending.throttles,
-            exceeds_limit=throttled and self._exceeds_limit(pending, attempt),
+            exceeds_limit=throttled and lane.exceeds_limit(pending, attempt),
             names_model=pending.record.batch is not None,
             chance=random.random(),
         )
@@ -293,44 +284,33 @@ class Work:
         if not decision.counts:
             pending.attempts -= 1
         if decision.action == retry.STOP:
-            if self._refresh_key(attempt):
+            if self._refresh_key(lane, attempt):
                 self._heap.push(monotonic_ns(), pending)
             else:
-                self._on_fatal(attempt)
+                self._on_fatal(lane, attempt)
             return
         if unproven and self._has_untried():
             wait = max(wait or 0.0, retry.LONGEST_DELAY_SECONDS)  # let others be asked before it
             decision = msgspec.structs.replace(decision, delay_seconds=wait)
-        self._again(pending, attempt, decision, throttles_in_a_row, wait)
+        if throttled:
+            self._slab.add(C.THROTTLES, 1)
+            lane.note_throttled(throttles_in_a_row, wait, attempt)
+        self._again(pending, throttled, decision)
 
-    def _again(
-        self,
-        pending: Pending,
-        attempt: Attempt,
-        decision: retry.Decision,
-        throttles_in_a_row: int,
-        wait_seconds: float | None,
-    ) -> None:
-        """Put a record on the heap; a throttled answer may pause the endpoint too.
+    def _again(self, pending: Pending, throttled: bool, decision: retry.Decision) -> None:
+        """Put a record on the heap.
 
         A probe that never failed in earnest goes to the queue's end, so that a long outage does not
         fill the heap.
         """
-        now_ns = monotonic_ns()
-        if attempt.verdict.kind == "throttled":
-            self._slab.add(C.THROTTLES, 1)
-            sent_ns = now_ns - took_ns(attempt)
-            pause = self._pauses.next_seconds(throttles_in_a_row, wait_seconds, sent_ns, now_ns)
-            if pause:
-                self._limiter.pause(now_ns + int(pause * SECOND_NS))
-        else:
+        if not throttled:
             self._slab.add(retry_cell(decision.error_class), 1)
             if not pending.attempts:
                 self._queue.append(pending)
                 return
-        self._heap.push(now_ns + int(decision.delay_seconds * SECOND_NS), pending)
+        self._heap.push(monotonic_ns() + int(decision.delay_seconds * SECOND_NS), pending)
 
-    def _note_health(self, pending: Pending, attempt: Attempt, unproven: bool) -> int:
+    def _note_health(self, pending: Pending, lane: Lane, attempt: Attempt, unproven: bool) -> int:
         """Tell all workers how the endpoint fares; returns the throttles in a row.
 
         A record's first failure is held against the endpoint, later ones against the record, unless
@@ -339,25 +319,20 @@ class Work:
         server can answer must not make a sound endpoint look down.
         """
         if attempt.verdict.kind == "throttled":
-            return self._limiter.record_throttle()
+            return lane.limiter.record_throttle()
         if failed(attempt):
             unreached = attempt.verdict.error_class in retry.UNREACHED
             is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self._slots
             unproven = unproven and self._has_untried()
             blames_endpoint = not pending.failed_ns or unreached or unproven or is_full
             pending.failed_ns = pending.failed_ns or monotonic_ns()
-            if blames_endpoint and self._limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
-                self._on_down(reason_of(attempt))
+            if blames_endpoint and lane.limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
+                self._on_down(lane, reason_of(attempt))
         else:
-            self._note_answered(attempt)
+            lane.note_answered(attempt)
         return 0
 
-    def _note_answered(self, attempt: Attempt) -> None:
-        self._limiter.record_success()
-        sent_ns = monotonic_ns() - took_ns(attempt)
-        self._answered_sent_ns = max(self._answered_sent_ns, sent_ns)
-
-    def _is_unproven(self, pending: Pending, attempt: Attempt) -> bool:
+    def _is_unproven(self, pending: Pending, lane: Lane, attempt: Attempt) -> bool:
         """Whether a record's last attempt failed where it may still be the endpoint's fault.
 
         At a low rate, or while answers to earlier requests come in, a record's attempts are used up
@@ -367,7 +342,7 @@ class Work:
         """
         if pending.attempts < self._max_attempts or not (pending.failed_ns and failed(attempt)):
             return False
-        if self._answered_sent_ns > pending.failed_ns:
+        if lane.answered_sent_ns > pending.failed_ns:
             return False
         if self._has_untried():
             return True
@@ -377,43 +352,22 @@ class Work:
         """Whether there are records to be asked that have not failed yet."""
         return any(not one.failed_ns for one in self._queue)
 
-    def _gives_up(self, attempt: Attempt) -> bool:
+    def _gives_up(self, lane: Lane, attempt: Attempt) -> bool:
         """Whether an answer of an endpoint that is down counts against its record all the same.
 
         At the end of a run, when everything left has failed before and the endpoint, though it is
         reached, answers nothing but 5xx, or not at all, for ten minutes, only time tells records
         that no server can answer from an outage.
         """
-        if not self.down:
-            self._down_since_ns = 0
-            return False
-        now_ns = monotonic_ns()
-        self._down_since_ns = self._down_since_ns or now_ns
         reached = failed(attempt) and attempt.verdict.error_class not in retry.UNREACHED
-        if now_ns - self._down_since_ns < retry.GIVE_UP_NS or not reached:
+        if not lane.gives_up(reached):
             return False
         return self.exhausted and all(pending.failed_ns for pending in self._queue)
-
-    def _exceeds_limit(self, pending: Pending, attempt: Attempt) -> bool:
-        """Whether the record is larger than the limit: then it pauses nothing, and ends."""
-        if not self._token_limit or not attempt.alone or pending.request is None:
-            return False
-        if attempt.verdict.error_class != "rate_limit":
-            return False
-        if pending.request.input_tokens <= self._token_limit:
-            return False
-        pending.throttles_alone += 1
-        return pending.throttles_alone >= THROTTLES_ALONE
 
 
 def failed(attempt: Attempt) -> bool:
     """Whether it was the server that failed, or the way to it."""
     return attempt.verdict.kind == "retry" and (attempt.status == 0 or attempt.status >= 500)
-
-
-def took_ns(attempt: Attempt) -> int:
-    """From the request's first byte to the answer's last."""
-    return int((attempt.latency_seconds or 0.0) * SECOND_NS)
 
 
 def reason_of(attempt: Attempt) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 import uvloop
 
-from penstock._core import PAUSED, REQUESTS, monotonic_ns
+from penstock._core import PAUSED, REQUESTS, Limiter, monotonic_ns
 from penstock.disk import Disk
 from penstock.engine import credentials, descriptors
 from penstock.engine.asker import Asker
@@ -30,12 +30,14 @@ from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
 from penstock.engine.decoding import records_of_lease
 from penstock.engine.ending import Ending
+from penstock.engine.lane import Lane
 from penstock.engine.leases import count
 from penstock.engine.limits import buckets_of
 from penstock.engine.messages import (
     Committed,
     Cut,
     Drain,
+    EndpointSetup,
     Exhausted,
     Failed,
     Failing,
@@ -108,22 +110,23 @@ class Worker:
         self._job = job
         self._slot_count = setup.slots
         region = Region(setup.layout, self._region_descriptor)
-        self._limiter = region.limiter()
         self._slab = region.slab(setup.seat)
         self._slab.set(C.SLOTS, setup.slots)
         self._queue_target = setup.slots
-        self._buckets = buckets_of(job, 1)
         self._id_column = setup.id_column
         descriptors.allow(descriptors.needed_by_worker(setup.slots))
-        self._provider = provider_for(job)
         self._transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
-        self._pacer = Pacer(self._limiter)
-        self._key = credentials.Secret(setup.key) if setup.key is not None else None
-        self._extra_headers = setup.headers
-        self._asker = Asker(
-            self._provider, self._transport, self._pacer, self._limiter, self._slab, job.base_url
-        )
-        self._use_key()
+        self._endpoints = setup.endpoints
+        self._lanes = [
+            self._make_lane(index, endpoint, region.limiter(index), setup.slots)
+            for index, endpoint in enumerate(setup.endpoints)
+        ]
+        self._keys = [
+            credentials.Secret(endpoint.key) if endpoint.key is not None else None
+            for endpoint in setup.endpoints
+        ]
+        for lane in self._lanes:
+            self._use_key(lane)
         writer = SegmentWriter(
             Disk(),
             Path(setup.run_directory) / "segments",
@@ -133,46 +136,56 @@ class Worker:
         )
         self._committer = Committer(writer, self._committed, self._fail)
         self._endings = Ending(
-            self._committer, self._slab, setup.endpoint, setup.generation, setup.keep_response
+            self._committer,
+            self._slab,
+            [lane.name for lane in self._lanes],
+            setup.generation,
+            setup.keep_response,
         )
         self._work = Work(
             slots=setup.slots,
             max_attempts=job.max_attempts,
-            token_limits=[b.limit for b in self._buckets if b.name in ("tpm", "input_tpm")],
             budget_share=1 / setup.workers,
-            provider=self._provider,
-            asker=self._asker,
-            limiter=self._limiter,
+            lanes=self._lanes,
             slab=self._slab,
             ending=self._endings,
             on_fatal=self._fatal,
             on_taken=self._ask_for_more,
-            on_down=lambda cause: self._channel.send(Failing(cause)),
+            on_down=lambda lane, cause: self._channel.send(Failing(cause, lane.index)),
             refresh_key=self._refresh_key,
         )
 
-    def _use_key(self) -> None:
-        key = self._key.reveal() if self._key else None
-        headers = {**self._provider.headers(key), **self._extra_headers}
-        # Former keys too: an answer to a request that was sent with one may still come.
-        self._hidden += credentials.secrets_of(self._key, self._job, self._extra_headers)
-        self._redactor = Redactor(self._hidden)
-        self._asker.use_headers(headers, self._redactor)
+    def _make_lane(self, index: int, endpoint: EndpointSetup, limiter: Limiter, slots: int) -> Lane:
+        job, provider = endpoint.job, provider_for(endpoint.job)
+        pacer = Pacer(limiter)
+        asker = Asker(provider, self._transport, pacer, limiter, self._slab, job.base_url)
+        return Lane(index, endpoint.name, provider, asker, limiter, buckets_of(job, 1), slots)
 
-    def _refresh_key(self, refused: Attempt) -> bool:
+    def _use_key(self, lane: Lane) -> None:
+        endpoint, key = self._endpoints[lane.index], self._keys[lane.index]
+        headers = {**lane.provider.headers(key.reveal() if key else None), **endpoint.headers}
+        # Former keys too: an answer to a request that was sent with one may still come.
+        self._hidden += credentials.secrets_of(key, endpoint.job, endpoint.headers)
+        self._redactor = Redactor(self._hidden)
+        lane.asker.use_headers(headers, self._redactor)
+        for other in self._lanes:
+            other.asker.hide(self._redactor)
+
+    def _refresh_key(self, lane: Lane, refused: Attempt) -> bool:
         """Read the key file again; True where there is another key by now than the refused one."""
-        if not self._job.api_key_file:
+        file = self._endpoints[lane.index].job.api_key_file
+        if not file:
             return False
-        if refused.key_number < self._asker.key_number:
+        if refused.key_number < lane.asker.key_number:
             return True
         try:
-            fresh = credentials.read_key_file(Path(self._job.api_key_file))
+            fresh = credentials.read_key_file(Path(file))
         except JobError:
             return False
-        if fresh == self._key:
+        if fresh == self._keys[lane.index]:
             return False
-        self._key = fresh
-        self._use_key()
+        self._keys[lane.index] = fresh
+        self._use_key(lane)
         return True
 
     # --- from the supervisor ----------------------------------------------------------------------
@@ -232,11 +245,15 @@ class Worker:
         if written:
             self._channel.send(Committed(written))
 
-    def _fatal(self, attempt: Attempt) -> None:
+    def _fatal(self, lane: Lane, attempt: Attempt) -> None:
         message = attempt.refusal.message if attempt.refusal else ""
+        self._start_nothing_more()
+        self._channel.send(Fatal(attempt.verdict.error_class, message, attempt.status, lane.index))
+
+    def _start_nothing_more(self) -> None:
         self._work.drain()
-        self._pacer.stop()
-        self._channel.send(Fatal(attempt.verdict.error_class, message, attempt.status))
+        for lane in self._lanes:
+            lane.asker.pacer.stop()
 
     def _fail(self, error: BaseException) -> None:
         """Nothing goes on after this: say why, and end."""
@@ -289,10 +306,11 @@ class Worker:
 
     def _account(self, elapsed_ns: int, ran_ns: int) -> None:
         work, slab = self._work, self._slab
+        in_flight = sum(lane.asker.in_flight for lane in self._lanes)
         spent = slot_time(
             elapsed_ns,
             slots=self._slot_count,
-            in_flight=self._asker.in_flight,
+            in_flight=in_flight,
             queued=work.startable,
             hold=self._hold(),
             loop_busy_ns=ran_ns,
@@ -301,30 +319,31 @@ class Worker:
         if self._leased:
             for cell, ns in spent.items():
                 slab.add(cell, ns)
-        slab.set(C.IN_FLIGHT, self._asker.in_flight)
+        slab.set(C.IN_FLIGHT, in_flight)
         slab.set(C.QUEUED, work.queued)
         slab.set(C.RETRY_WAITING, work.retry_waiting)
         slab.set(C.RECONNECTS, self._transport.counters.reconnects)
         slab.set(C.SOILED_CONNECTIONS, self._transport.counters.soiled)
-        slab.set(C.VOIDED_TICKETS, self._pacer.voided)
+        slab.set(C.VOIDED_TICKETS, sum(lane.asker.pacer.voided for lane in self._lanes))
 
     def _hold(self) -> Hold | None:
         """What keeps the head record from being sent, but for slots."""
         if self._committer.congested:
             return "disk"
-        if self._work.down or self._limiter.paused_until() > monotonic_ns():
+        now_ns = monotonic_ns()
+        if all(lane.down or lane.limiter.paused_until() > now_ns for lane in self._lanes):
             return "throttled"
-        if self._asker.waiting:
-            if self._pacer.blocking < 0:
-                return "throttled" if self._pacer.blocking == PAUSED else None
-            bucket = self._buckets[self._pacer.blocking]
-            return "requests" if bucket.resource == REQUESTS else "tokens"
+        fullest = max(self._lanes, key=lambda lane: lane.asker.waiting)
+        if fullest.asker.waiting:
+            blocking = fullest.asker.pacer.blocking
+            if blocking < 0:
+                return "throttled" if blocking == PAUSED else None
+            return "requests" if fullest.buckets[blocking].resource == REQUESTS else "tokens"
         return None if self._work.room else "throttled"
 
     async def _close(self) -> None:
         """Let what is in flight finish within the grace, commit all, and say goodbye."""
-        self._work.drain()
-        self._pacer.stop()
+        self._start_nothing_more()
         if self._slots and self._grace_seconds and not self._failure:
             await asyncio.wait(self._slots, timeout=self._grace_seconds)
         for task in self._slots:

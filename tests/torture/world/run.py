@@ -147,7 +147,7 @@ class World:
         opened = opening.begin(job, disk, self.run_dir, lock, manifest, checked, None, {})
         self.judge.recovered(opened.recovered.account.done_in(0))
         self.opened = opened
-        self.provider.begin_era(self.machine.now_ns, list(opened.plan.buckets))
+        self.provider.begin_era(self.machine.now_ns, list(opened.plan.endpoints[0].buckets))
         self.supervisor = Supervisor(opened.plan, Observer(state_of(opened)), lambda event: None)
         stopped = await self.supervisor.run()
         self.machine.note("stopped", stopped.exit_code, plot.seed)

@@ -29,7 +29,7 @@ from torture.world.run import World
 from torture.world.worker import Hand, Line, Writer
 
 READERS = (
-    *("asker", "committer", "crew", "ending", "pacer"),
+    *("asker", "committer", "crew", "ending", "lane", "pacer"),
     *("run", "supervisor", "work", "worker", "worker_process"),
 )
 SAMPLE_NS = 3_000_000_000  # what is shown of a run is not what is proven here
