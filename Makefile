@@ -30,7 +30,8 @@ test: lint  ## Check style and types, then run every test
 
 torture: $(READY)  ## Kill it, fail its disk, play 10,000 schedules: the long form of tests/torture
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,torture]'
-	$(BIN)/python -m pytest tests/torture --long -n $(CORES) --dist worksteal --figures build/torture.json
+	$(BIN)/python -m pytest tests/torture --long --timeout 900 -n $(CORES) --dist worksteal \
+		--figures build/torture.json
 
 MINUTES ?= 30
 soak: $(READY)  ## Run at full speed for 30 minutes, in which nothing may grow (MINUTES=n for another time)

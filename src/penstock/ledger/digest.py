@@ -19,7 +19,7 @@ _NULLS: Final = b"\1"
 
 
 def digest(batch: pa.RecordBatch, head: bytes = b"") -> int:
-    """xxh3_64 over `head` and all columns of `batch`: fixed-width, string and binary ones.
+    """xxh3_64 over `head` and all columns of `batch`: booleans, fixed-width, string and binary ones.
 
     The batch must be valid (`validate(full=True)`), as buffers are read by their offsets.
     """
@@ -45,6 +45,8 @@ def digest(batch: pa.RecordBatch, head: bytes = b"") -> int:
             update(memoryview(buffers[1])[: rows * 4 + 4])
             if end:
                 update(memoryview(buffers[2])[:end])
+        elif column.type.bit_width == 1:
+            update(bits(buffers[1], rows))
         else:
             update(memoryview(buffers[1])[: rows * (column.type.bit_width // 8)])
     return hasher.intdigest()
