@@ -26,7 +26,7 @@ LEVELS = (
     ("ledger", "simulator"),
     ("sources", "providers", "transport", "observe"),
     ("origins",),
-    ("job", "record", "version", "disk_stream", "_core", "_wire"),
+    ("answer_schema", "job", "record", "version", "disk_stream", "_core", "_wire"),
     ("disk",),
     ("errors", "system"),
 )

@@ -28,6 +28,7 @@ Count = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 MOST_SLOTS = 65_536  # a slot is a task, and a connection while it waits for an answer
 Slots = Annotated[int, msgspec.Meta(ge=1, le=MOST_SLOTS)]
 KeepResponse = Literal["failed", "always", "never"]
+Whole = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -95,6 +96,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             identity=True,
         ),
     ] = ""
+    flatten: Annotated[
+        bool,
+        option(
+            "Input and output",
+            "With --schema: a column for each property of the answer, instead of one, `parsed`.",
+            identity=True,
+        ),
+    ] = False
     response: Annotated[
         KeepResponse,
         option(
@@ -152,6 +161,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             "A column that holds the whole list of messages, sent as it is; or a JSON list of "
             "messages, in a job file [[messages]], of a role and a content or content_file.",
             metavar="COLUMN|JSON",
+            identity=True,
+        ),
+    ] = None
+    schema: Annotated[
+        dict[str, Any] | str | None,
+        option(
+            "Request",
+            "The JSON Schema that answers have to match: a file, or a type of msgspec's or "
+            "pydantic's as module:Model. The provider is asked for it, and every answer checked.",
+            metavar="FILE|MODULE:MODEL",
             identity=True,
         ),
     ] = None
@@ -236,6 +255,25 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     max_attempts: Annotated[
         Count, option("Failures", "Attempts before a record is a dead letter.", metavar="N")
     ] = 5
+    max_output_retries: Annotated[
+        Whole,
+        option(
+            "Failures",
+            "How often an answer that does not match --schema is asked for again, with what is "
+            "wrong with it.",
+            metavar="N",
+        ),
+    ] = 2
+    on_truncated: Annotated[
+        Literal["keep", "fail"],
+        option(
+            "Failures",
+            "Whether an answer that was cut for want of tokens is kept, or a dead letter "
+            "`truncated`. It is not asked again; one that does not match --schema is never kept.",
+            metavar="keep|fail",
+            identity=True,
+        ),
+    ] = "keep"
     timeout: Annotated[
         Positive, option("Failures", "Seconds that one attempt may take.", metavar="S")
     ] = 300.0
@@ -414,6 +452,7 @@ def check(job: Job) -> None:
         )
     if job.api_key_env and job.api_key_file:
         raise JobError("both --api-key-env and --api-key-file are given", "Keep one of them.")
+    check_structure(job)
     check_url("base_url", job.base_url)
     if job.proxy is not None:
         check_url("proxy", job.proxy)
@@ -467,6 +506,15 @@ def check_messages(job: Job) -> None:
         )
 
 
+def check_structure(job: Job) -> None:
+    """Raises JobError for what contradicts --schema, or means nothing without one."""
+    if job.schema is None:
+        if job.flatten:
+            raise JobError("--flatten is given without --schema", "Leave it out, or give both.")
+    elif job.param.get("n") not in (None, 1):
+        raise JobError("both --schema and --param n are given", "Ask for one answer of a record.")
+
+
 def check_written(job: Job) -> None:
     """Raises JobError for a value that the manifest and a request body can't hold."""
     for one in options():
@@ -475,11 +523,11 @@ def check_written(job: Job) -> None:
             msgspec.json.encode(value)
         except (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise JobError(f"{one.flag}: can't be written as JSON: {error}") from None
-        if one.name == "param" and not is_in_64_bits(value):
+        if one.name in ("param", "schema") and not is_in_64_bits(value):
             raise JobError(
                 f"{one.flag}: a whole number of more than 64 bits", "Give a smaller one."
             )
-        if one.name == "param" and not is_finite(value):
+        if one.name in ("param", "schema") and not is_finite(value):
             raise JobError(f"{one.flag}: JSON has no infinity and no NaN", "Give a number.")
 
 

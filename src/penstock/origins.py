@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from penstock.answer_schema import check_schema, is_path, read_schema
 from penstock.errors import JobError
 from penstock.job import MOST, MOST_SLOTS, Job, Option, check, options
 
@@ -27,7 +28,12 @@ QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})
 
 # What an option's value has to be, in words; a whole number is a Count, a number is Positive.
 MESSAGES = "a column's name, or a list of messages of a role and a content or content_file"
-OF_OPTION = {"messages": MESSAGES}
+OF_OPTION = {
+    "messages": MESSAGES,
+    "schema": "a file of a JSON Schema, a type as module:Model, or a table",
+    "max_output_retries": "a whole number from 0 to 1,000",
+}
+LONG = ("messages", "schema")
 EXPECTED: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number of at least 1",
@@ -62,7 +68,16 @@ def load_job(
 
 def with_files(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """`values` of one origin, with what stands in files read from there. Raises JobError."""
-    return with_contents(with_prompt(values))
+    return with_schema(with_contents(with_prompt(values)))
+
+
+def with_schema(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`values` of one origin, with the schema read from where it is. Raises JobError."""
+    if values.get("schema") is None:
+        return values
+    schema = read_schema(values["schema"])
+    check_schema(schema)
+    return {**values, "schema": schema}
 
 
 def with_prompt(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -128,6 +143,8 @@ def read_job_file(path: Path) -> dict[str, Any]:
         values[key] = str(here / values[key])
     if "inputs" in values:
         values["inputs"] = [item if item == "-" else str(here / item) for item in values["inputs"]]
+    if isinstance(values.get("schema"), str) and is_path(values["schema"], here):
+        values["schema"] = str(here / values["schema"])
     if isinstance(values.get("messages"), list):
         values["messages"] = [below(here, message) for message in values["messages"]]
     return values
@@ -205,7 +222,7 @@ def convert(values: Mapping[str, Any]) -> Job:
         raise JobError(f"an option's value is not UTF-8: {error.object!r}") from None
     except msgspec.ValidationError as error:
         key = str(error).partition("$.")[2].rstrip("`").split("[")[0].split(".")[0]
-        if key in OF_OPTION and not isinstance(values[key], str):  # too long to be shown whole
+        if key in LONG and not isinstance(values[key], str):  # too long to be shown whole
             raise JobError(f"{known[key].flag}: {error}", f"Expected {OF_OPTION[key]}.") from None
         raise misfit(known[key], values[key], known[key].flag) from None
 

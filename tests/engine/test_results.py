@@ -9,7 +9,7 @@ import pytest
 from engine.attempts import failed, rejected, succeeded, throttled
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
-from penstock.engine.results import dead_letter, keeps, result_of
+from penstock.engine.results import dead_letter, keeps, result_of, with_tokens
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.schema import batch_of
 from penstock.providers.provider import Answer, Request
@@ -59,6 +59,13 @@ def test_a_result_has_the_answer_and_how_it_came_about() -> None:
         request_hash="hash",
         generation=2,
     )
+
+
+def test_the_tokens_of_answers_that_did_not_count_are_the_record_s_too() -> None:
+    spent = Answer("bad", "stop", "m", 7, 5, 2, None)
+    added = with_tokens(Answer("good", "stop", "m", 1, None, 3, 4), spent)
+    assert added == Answer("good", "stop", "m", 8, 5, 5, 4)
+    assert with_tokens(Answer(), spent) == Answer(None, None, None, 7, 5, 2)
 
 
 def test_a_dead_letter_says_the_class_the_message_and_the_body() -> None:

@@ -16,14 +16,16 @@ from engine.virtual_time import START_NS, Clock, VirtualLoop
 from penstock._core import TOTAL_TOKENS, Limiter, Verdict
 from penstock.engine import retry
 from penstock.engine.attempt import Attempt
+from penstock.engine.judge import Judge
 from penstock.engine.lane import Lane
 from penstock.engine.limits import Bucket
 from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
 from penstock.engine.work import Work, reason_of
+from penstock.job import Job
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, retry_cell, started_rows
-from penstock.providers.provider import Request, UnrenderableRecord
+from penstock.providers.provider import Answer, Request, UnrenderableRecord
 from penstock.record import BatchLine, Record
 
 MARK = ShardMark(0, 1000, 7)
@@ -39,13 +41,14 @@ class FakeProvider:
     def __init__(self) -> None:
         self.made: list[int] = []  # rows, each as often as a request was made of it
 
-    def request(self, record: Record) -> Request:
+    def request(self, record: Record, more: Sequence[dict[str, Any]] = ()) -> Request:
         self.made.append(record.row)
         if record.fields == {"crashes": True}:
             raise ZeroDivisionError
-        if record.fields == {"unrenderable": True}:
+        if record.fields == {"unrenderable": True} or (more and record.fields == {"once": True}):
             raise UnrenderableRecord("no such column")
-        return Request("/chat", str(record.row).encode(), "hash", 100, 0)
+        told = "hash of " + more[-1]["content"].splitlines()[0] if more else "hash"
+        return Request("/chat", str(record.row).encode(), told, 100 + len(more), 0)
 
 
 class FakeAsker:
@@ -84,9 +87,21 @@ class FakeEnding:
         self.congested = False
         self.ended: dict[int, tuple[str, int]] = {}  # row -> error class, attempts
         self.messages: dict[int, str] = {}
+        self.tokens: dict[int, tuple[int | None, int | None]] = {}  # of answers, by row
+        self.hashes: set[str] = set()
+        self.paid = 0  # answers that ended nothing
+
+    def spent(self, answer: Answer) -> None:
+        self.paid += 1
 
     def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
         self._end(pending.record.row, error_class, pending.attempts)
+        if attempt.refusal is not None:
+            self.messages[pending.record.row] = attempt.refusal.message
+        spent = pending.spent or Answer()
+        self.tokens[pending.record.row] = (spent.input_tokens, spent.output_tokens)
+        assert pending.request is not None
+        self.hashes.add(pending.request.request_hash)
 
     def unasked(self, record: Record, shard: ShardMark, error_class: str, message: str) -> None:
         self._end(record.row, error_class, 0)
@@ -134,6 +149,7 @@ class Scene:
         self.taken = 0
         self.other_key = False
         known: dict[str, Any] = {"max_attempts": 5, "budget_share": 1.0}
+        known |= {"max_output_retries": 2, "judge": None}
         lane = Lane(
             0,
             "api",
@@ -860,3 +876,66 @@ def test_the_reason_for_an_outage_is_the_status_or_the_failure_and_what_was_said
     assert reason_of(failed("connect", 0)) == "connect: connect"
     assert reason_of(failed("server_error", 502)) == "HTTP 502: server_error"
     assert reason_of(Attempt(Verdict("retry", "dns"), 0, False)) == "dns"
+
+
+# --- answers that are judged ---------------------------------------------------------------------
+
+NUMBER = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+JUDGE = Judge(Job(schema=NUMBER))
+
+
+def answered(output: str, **more: Any) -> Attempt:
+    attempt = succeeded()
+    attempt.answer = Answer(output, "stop", "m", 10, None, 3, **more)
+    return attempt
+
+
+def test_an_answer_that_does_not_match_is_asked_for_again_at_once_and_paid_for(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(4))
+        await scene.until_done()
+        assert scene.asker.rows() == [0, 0, 0, 1, 2, 3]
+        assert scene.ending.ended == {0: ("", 3), 1: ("", 1), 2: ("", 1), 3: ("", 1)}
+        assert scene.ending.tokens[0] == (20, 6)
+        assert scene.ending.tokens[1] == (None, None)
+        assert scene.ending.paid == 2
+        assert scene.ending.hashes == {"hash"}
+        assert scene.slab.get(retry_cell("invalid_output")) == 2
+
+    def script(row: int, time: int) -> Attempt:
+        return answered('{"n": "x"}' if row == 0 and time < 3 else '{"n": 1}')
+
+    play(main, script, slots=1, judge=JUDGE)
+
+
+def test_an_answer_that_never_matches_is_a_dead_letter_with_the_validator_s_words(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0, Record(1, "in:1", fields={"once": True}))
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("invalid_output", 2), 1: ("invalid_output", 1)}
+        assert scene.ending.messages[0] == '/n: "x" is not of type "integer"'
+
+    play(main, lambda row, time: answered('{"n": "x"}'), judge=JUDGE, max_output_retries=1)
+
+
+def test_answers_that_did_not_match_leave_a_record_its_attempts_at_failures(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("", 3)}
+
+    def script(row: int, time: int) -> Attempt:
+        return [answered("no"), failed("server_error", 500), answered('{"n": 1}')][time - 1]
+
+    play(main, script, judge=JUDGE, max_attempts=2)
+
+
+def test_a_cut_answer_is_not_asked_for_again(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.ended == {0: ("truncated", 1)}
+
+    play(main, lambda row, time: answered('{"n":', truncated=True), judge=JUDGE)

@@ -129,6 +129,8 @@ class Station:
         self.work = Work(
             slots=slots,
             max_attempts=max_attempts,
+            max_output_retries=2,
+            judge=None,
             budget_share=1.0,
             lanes=[lane],
             slab=counts,

@@ -42,7 +42,7 @@ def test_who_asks_for_json_gets_an_object_with_the_text(text: str) -> None:
 
 def test_tokens_are_stated_as_drawn_for_each_text() -> None:
     settings = Settings(cached_share=0.5, reasoning_share=0.25)
-    made = make_reply(settings, Question("m", ("a", "b"), 11), Length(8, "length"), "i", 1)
+    made = make_reply(settings, Question("m", ("a", "b"), 11), Length(8, "length"), 0, "i", 1)
     assert (made.prompt_tokens, made.cached_tokens) == (11, 5)
     assert (made.output_tokens, made.reasoning_tokens) == (16, 4)
     assert made.finish_reason == "length"

@@ -32,7 +32,10 @@ other limits. An interrupted redo is resumed by the same command.
     penstock redo answers.parquet.run --rows bad_ids.txt
 """
 
-NOT_HERE = {"output", "run_dir", "fresh", "yes", "id", "keep", "prefix", "limit", "overwrite"}
+NOT_HERE = {"output", "run_dir", "fresh", "yes", "id", "keep", "prefix", "limit", "overwrite"} | {
+    "schema",
+    "flatten",
+}
 
 # How this call shows itself, whatever the run's own command asked for.
 OF_THIS_CALL = ("json", "progress")

@@ -70,14 +70,23 @@ class Ending:
         self._count(None, error_class)
         self._committer.add(letter, shard)
 
+    def spent(self, answer: Answer) -> None:
+        """An answer was paid for that ends nothing: its record is asked again."""
+        self._slab.add_each(TOKENS, tokens_of(answer))
+
     def _count(self, answer: Answer | None, error_class: str) -> None:
         ended = C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED
         if answer is None:
             self._slab.add(ended, 1)
             return
-        cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
-        uncached = (answer.input_tokens or 0) - cached
-        visible = (answer.output_tokens or 0) - reasoning
-        if uncached < 0 or visible < 0:  # a part that is larger than its whole
-            uncached, visible = max(0, uncached), max(0, visible)
-        self._slab.add_each((ended, *TOKENS), (1, uncached, cached, visible, reasoning))
+        self._slab.add_each((ended, *TOKENS), (1, *tokens_of(answer)))
+
+
+def tokens_of(answer: Answer) -> tuple[int, int, int, int]:
+    """An answer's tokens, in the order of TOKENS."""
+    cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
+    uncached = (answer.input_tokens or 0) - cached
+    visible = (answer.output_tokens or 0) - reasoning
+    if uncached < 0 or visible < 0:  # a part that is larger than its whole
+        uncached, visible = max(0, uncached), max(0, visible)
+    return uncached, cached, visible, reasoning

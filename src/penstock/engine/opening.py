@@ -37,6 +37,7 @@ from penstock.ledger.manifest import Manifest, check_identity, public_job
 from penstock.ledger.mounts import check_mount
 from penstock.ledger.output_check import check_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
+from penstock.ledger.parsed import parsed_for
 from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import RunDirectory, move_aside
@@ -44,6 +45,7 @@ from penstock.ledger.summary import read_summary
 from penstock.origins import convert
 from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
+from penstock.providers.structured import STRICT_DIALECTS, why_not_strict
 from penstock.record import Record
 from penstock.sources.inputs import Inputs
 from penstock.sources.objects import spooled
@@ -200,7 +202,13 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     schema = inputs.schema()
     if schema.names and not inputs.batch_lines:  # without any, what is wrong is the rows themselves
         provider.check_columns(schema.names)
-    columns = output_columns(schema, keep=job.keep, prefix=job.prefix, id_column=job.id)
+    columns = output_columns(
+        schema,
+        keep=job.keep,
+        prefix=job.prefix,
+        id_column=job.id,
+        parsed=parsed_for(job.schema, job.flatten, Path(job.output)),
+    )
     check_types(Path(job.output), columns)
     id_column = schema.id_column(job.id)
     sample = list(inputs.sample(SAMPLE_RECORDS))
@@ -335,7 +343,7 @@ def begin(
         sample=checked.sample,
         before=measured_before(directory, recovered.account, checked),
         redo=redo,
-        notes=[checked.columns.announcement()],
+        notes=[checked.columns.announcement(), *schema_notes(job)],
         warnings=[
             *tight_limits(endpoint.buckets, largest),
             *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
@@ -361,6 +369,13 @@ def measured_before(directory: RunDirectory, account: Account, checked: Checked)
         latency_seconds=exactly(latency) if latency else None,
         attempts=spent.attempts / account.ended,
     )
+
+
+def schema_notes(job: Job) -> Iterator[str]:
+    """What is to be said of how a provider takes the job's schema."""
+    why = why_not_strict(job.schema) if isinstance(job.schema, dict) else ""
+    if why and job.provider in STRICT_DIALECTS:
+        yield f"schema: asked for without `strict`, as {why}; every answer is checked here"
 
 
 def job_of_redo(job: Job, redo: Generation) -> Job:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from penstock.ledger.mark import ShardMark
-from penstock.providers.provider import Request
+from penstock.providers.provider import Answer, Request
 from penstock.record import Record
 
 
@@ -15,7 +17,10 @@ class Pending(msgspec.Struct, gc=False, eq=False):
     record: Record
     shard: ShardMark
     request: Request | None = None
+    more: tuple[dict[str, Any], ...] = ()  # messages after the record's own; see Provider.request
     attempts: int = 0  # that count against --max-attempts
+    invalid: int = 0  # answers that did not match the schema; attempts too
+    spent: Answer | None = None  # the tokens of those answers, summed
     failed_ns: int = 0  # when a transport failure or a 5xx was first seen
     throttles: int = 0  # in a row
     throttles_alone: int = 0  # of those, with nothing else in flight

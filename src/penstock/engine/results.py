@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
 from penstock.job import KeepResponse
@@ -11,6 +13,13 @@ from penstock.providers.provider import Answer
 from penstock.record import BOUGHT, FAILED, SUCCEEDED, Record, Result
 
 NO_ANSWER: Final = Answer()
+TOKENS: Final = (
+    "input_tokens",
+    "cached_input_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "cache_write_tokens",
+)
 
 
 def result_of(
@@ -26,6 +35,8 @@ def result_of(
 ) -> Result:
     """How a record ended; `error_class` is empty where it succeeded, `finished_at` in µs."""
     answer, request = attempt.answer or NO_ANSWER, pending.request
+    if pending.spent is not None:
+        answer = with_tokens(answer, pending.spent)
     succeeded = attempt.answer is not None and not error_class
     message = attempt.refusal.message if attempt.refusal and not succeeded else None
     response = None
@@ -61,6 +72,18 @@ def result_of(
         generation,
         response,
     )
+
+
+def with_tokens(answer: Answer, spent: Answer) -> Answer:
+    """`answer`, with the tokens of another one on its own; None where neither says."""
+    return msgspec.structs.replace(
+        answer, **{name: total(getattr(answer, name), getattr(spent, name)) for name in TOKENS}
+    )
+
+
+def total(one: int | None, other: int | None) -> int | None:
+    """The sum of two counts, each of which may be unknown."""
+    return other if one is None else one if other is None else one + other
 
 
 def keeps(keep: KeepResponse, succeeded: bool) -> bool:

@@ -21,12 +21,15 @@ from penstock._core import Slab, monotonic_ns
 from penstock.engine import retry
 from penstock.engine.attempt import Attempt
 from penstock.engine.ending import Ending
+from penstock.engine.judge import INVALID, Judge
 from penstock.engine.lane import Lane
 from penstock.engine.pacer import Draining
 from penstock.engine.pending import Pending
+from penstock.engine.results import with_tokens
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, retry_cell, started_cell
-from penstock.providers.provider import Request, UnrenderableRecord
+from penstock.providers.provider import Answer, Refusal, Request, UnrenderableRecord
+from penstock.providers.structured import correction
 from penstock.record import Record
 
 SECOND_NS = 1_000_000_000
@@ -41,6 +44,8 @@ class Work:
         *,
         slots: int,
         max_attempts: int,
+        max_output_retries: int,
+        judge: Judge | None,
         budget_share: float,
         lanes: Sequence[Lane],
         slab: Slab,
@@ -52,6 +57,8 @@ class Work:
     ) -> None:
         self._slots = slots
         self._max_attempts = max_attempts
+        self._max_output_retries = max_output_retries
+        self._judge = judge
         self._lanes = lanes
         self._lane = lanes[0]
         self._slab = slab
@@ -258,7 +265,10 @@ class Work:
         if attempt.verdict.kind == "succeeded":
             lane.note_answered(attempt)
             lane.down_since_ns = 0
-            self._ending.after_attempt(pending, attempt, "")
+            if self._judge is None:
+                self._ending.after_attempt(pending, attempt, "")
+            else:
+                self._judged(pending, lane, attempt, self._judge)
             return
         was_down = lane.down
         unproven = self._is_unproven(pending, lane, attempt)
@@ -268,7 +278,7 @@ class Work:
         wait = attempt.refusal.wait_seconds if attempt.refusal else None
         decision = retry.decide(
             attempt.verdict,
-            attempts=pending.attempts,
+            attempts=pending.attempts - pending.invalid,
             max_attempts=self._max_attempts,
             endpoint_down=unproven
             or ((was_down or lane.down) and not self._gives_up(lane, attempt)),
@@ -296,6 +306,37 @@ class Work:
             self._slab.add(C.THROTTLES, 1)
             lane.note_throttled(throttles_in_a_row, wait, attempt)
         self._again(pending, throttled, decision)
+
+    def _judged(self, pending: Pending, lane: Lane, attempt: Attempt, judge: Judge) -> None:
+        """End a record whose answer counts, or never will; ask the others again."""
+        answer = attempt.answer
+        assert answer is not None
+        fate = judge.fate(answer)
+        if fate.error_class:
+            attempt.refusal = Refusal(message=fate.message)
+        retries = fate.error_class == INVALID and pending.invalid < self._max_output_retries
+        if not (retries and self._correct(pending, lane, answer, fate.message)):
+            self._ending.after_attempt(pending, attempt, fate.error_class)
+
+    def _correct(self, pending: Pending, lane: Lane, answer: Answer, problem: str) -> bool:
+        """Ask again, with the answer and what is wrong with it; False where no request says that.
+
+        At once, and ahead of fresh records: the server is well, so nothing is to be waited for.
+        """
+        more = (*pending.more, *correction(answer.output or "", problem))
+        try:
+            request = lane.provider.request(pending.record, more)
+        except UnrenderableRecord:
+            return False
+        first, pending.more = pending.request, more
+        # Whoever asks the same of the same record finds its answer by the first request's hash.
+        pending.request = request if first is None else same_hash(request, first)
+        pending.invalid += 1
+        pending.spent = answer if pending.spent is None else with_tokens(answer, pending.spent)
+        self._ending.spent(answer)
+        self._slab.add(retry_cell(INVALID), 1)
+        self._queue.appendleft(pending)
+        return True
 
     def _again(self, pending: Pending, throttled: bool, decision: retry.Decision) -> None:
         """Put a record on the heap.
@@ -340,7 +381,8 @@ class Work:
         that was sent after its first failure was answered. Where nobody else is there to be asked,
         at a run's end or in a worker for suspects, it is given some time instead.
         """
-        if pending.attempts < self._max_attempts or not (pending.failed_ns and failed(attempt)):
+        tries = pending.attempts - pending.invalid
+        if tries < self._max_attempts or not (pending.failed_ns and failed(attempt)):
             return False
         if lane.answered_sent_ns > pending.failed_ns:
             return False
@@ -363,6 +405,11 @@ class Work:
         if not lane.gives_up(reached):
             return False
         return self.exhausted and all(pending.failed_ns for pending in self._queue)
+
+
+def same_hash(request: Request, first: Request) -> Request:
+    """`request`, under the hash of the record's first one."""
+    return msgspec.structs.replace(request, request_hash=first.request_hash)
 
 
 def failed(attempt: Attempt) -> bool:

@@ -30,6 +30,7 @@ from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
 from penstock.engine.decoding import records_of_lease
 from penstock.engine.ending import Ending
+from penstock.engine.judge import judge_of
 from penstock.engine.lane import Lane
 from penstock.engine.leases import count
 from penstock.engine.limits import buckets_of
@@ -145,6 +146,8 @@ class Worker:
         self._work = Work(
             slots=setup.slots,
             max_attempts=job.max_attempts,
+            max_output_retries=job.max_output_retries,
+            judge=judge_of(job),
             budget_share=1 / setup.workers,
             lanes=self._lanes,
             slab=self._slab,

@@ -2,7 +2,8 @@
 
 Each line is the record with its columns as they stand in the input, byte for byte where that was
 JSON, and what became of it under `_penstock`. What an earlier run wrote there is replaced. A line
-that could not be read has no columns; it stands whole under `_penstock.raw`.
+that could not be read has no columns; it stands whole under `_penstock.raw`. An answer that did not
+count, as it was cut or did not match its schema, stands under `_penstock.output`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ class DeadLetters:
             return
         rows = failures["row"].to_pylist()
         about = zip(*(json_values(failures[name]) for name in ABOUT), strict=True)
-        for (row, fields, raw), values in zip(inputs.raw(rows), about, strict=True):
-            line = letter(fields, raw, {"row": row, **dict(zip(ABOUT, values, strict=True))})
+        said = failures["output"].to_pylist()
+        for (row, fields, raw), values, output in zip(inputs.raw(rows), about, said, strict=True):
+            told = {"row": row, **dict(zip(ABOUT, values, strict=True))}
+            line = letter(fields, raw, told if output is None else {**told, "output": output})
             self._sink.write(line + b"\n")
         self.count += len(rows)
 

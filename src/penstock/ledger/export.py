@@ -30,6 +30,7 @@ from penstock.ledger.merge import Merge, Merged, single_batch
 from penstock.ledger.output_check import check_output, failed_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
 from penstock.ledger.output_file import OutputFile
+from penstock.ledger.parsed import parsed_for
 from penstock.ledger.published import fingerprint, remember
 from penstock.ledger.run_directory import RunDirectory
 from penstock.sources.columns import Misfit
@@ -104,7 +105,7 @@ def export(
         limit=limit if limit is not None else manifest.job["limit"],
         progress=progress,
     )
-    columns = columns_of(manifest)
+    columns = columns_of(manifest, output)
     if task.is_batch:
         columns = msgspec.structs.replace(columns, kept=())
     widened: list[str] = []
@@ -129,11 +130,17 @@ def open_inputs(run_dir: RunDirectory, manifest: Manifest) -> Inputs:
     return inputs
 
 
-def columns_of(manifest: Manifest) -> OutputColumns:
-    """The output's columns as the run announced them."""
+def columns_of(manifest: Manifest, output: Path) -> OutputColumns:
+    """The columns of `output` as the run announced them."""
     job = manifest.job
     schema = msgspec.convert(manifest.input_schema, InputSchema)
-    return output_columns(schema, keep=job["keep"], prefix=job["prefix"], id_column=job["id"])
+    return output_columns(
+        schema,
+        keep=job["keep"],
+        prefix=job["prefix"],
+        id_column=job["id"],
+        parsed=parsed_for(job["schema"], job["flatten"], output),
+    )
 
 
 def write_files(task: Task, columns: OutputColumns, widened: list[str]) -> ExportReport:
@@ -225,4 +232,6 @@ def joined(results: pa.RecordBatch, inputs: InputRows, columns: OutputColumns) -
     kept: list[pa.Array] = []
     if columns.kept:
         kept = single_batch(inputs.columns(results["row"].to_pylist(), columns)).columns
-    return pa.RecordBatch.from_arrays([*kept, *results.columns], schema=columns.schema)
+    return pa.RecordBatch.from_arrays(
+        [*kept, *columns.result_columns(results)], schema=columns.schema
+    )

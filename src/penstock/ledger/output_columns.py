@@ -13,11 +13,14 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from penstock.errors import OutputError
+from penstock.ledger.parsed import Parsed
 from penstock.ledger.schema import RESULT_SCHEMA
 from penstock.sources.schema import JSON, Column, InputSchema
 
 KEEP_ALL: Final = "all"
 KEEP_NONE: Final = "none"
+
+AFTER_OUTPUT: Final = RESULT_SCHEMA.names.index("output") + 1
 
 # What a file of dead letters has beside a record's columns: an earlier run's words.
 DEAD_LETTER_KEY: Final = "_penstock"
@@ -29,6 +32,7 @@ class OutputColumns(msgspec.Struct, frozen=True):
     inputs: InputSchema
     kept: tuple[str, ...]
     prefix: str = ""
+    parsed: Parsed | None = None  # where answers have to match a schema
 
     @property
     def kept_columns(self) -> tuple[Column, ...]:
@@ -43,8 +47,16 @@ class OutputColumns(msgspec.Struct, frozen=True):
 
     @property
     def result_schema(self) -> pa.Schema:
-        """The results' columns, under their prefix."""
-        return pa.schema([field.with_name(self.prefix + field.name) for field in RESULT_SCHEMA])
+        """The results' columns, under their prefix; those of parsed answers follow the output."""
+        fields = list(RESULT_SCHEMA)
+        fields[AFTER_OUTPUT:AFTER_OUTPUT] = self.parsed.fields if self.parsed else []
+        return pa.schema([field.with_name(self.prefix + field.name) for field in fields])
+
+    def result_columns(self, results: pa.RecordBatch) -> list[pa.Array]:
+        """The columns of `result_schema`, for a batch of the ledger's results."""
+        columns: list[pa.Array] = results.columns
+        columns[AFTER_OUTPUT:AFTER_OUTPUT] = self.parsed.columns(results) if self.parsed else []
+        return columns
 
     @property
     def schema(self) -> pa.Schema:
@@ -55,6 +67,8 @@ class OutputColumns(msgspec.Struct, frozen=True):
     def json_columns(self) -> frozenset[str]:
         """The columns that hold JSON text."""
         ours = [self.prefix + "tool_calls"]
+        if self.parsed is not None and self.parsed.as_json:
+            ours += [self.prefix + field.name for field in self.parsed.fields]
         return frozenset(
             [column.name for column in self.kept_columns if column.type == JSON] + ours
         )
@@ -77,16 +91,23 @@ class OutputColumns(msgspec.Struct, frozen=True):
 
 
 def output_columns(
-    inputs: InputSchema, *, keep: str = KEEP_ALL, prefix: str = "", id_column: str | None = None
+    inputs: InputSchema,
+    *,
+    keep: str = KEEP_ALL,
+    prefix: str = "",
+    id_column: str | None = None,
+    parsed: Parsed | None = None,
 ) -> OutputColumns:
-    """The output's columns for a job's --keep, --prefix and --id.
+    """The output's columns for a job's --keep, --prefix and --id, and its --schema.
 
     Raises OutputError where --keep names no column, or two columns would have one name.
     """
+    if parsed is not None and parsed.flat:
+        check_flat(parsed)
     names = kept_names(inputs, keep)
     if prefix == "" and inputs.id_column(id_column) == "id":
         names = tuple(name for name in names if name != "id")
-    columns = OutputColumns(inputs, names, prefix)
+    columns = OutputColumns(inputs, names, prefix, parsed)
     found = collisions(columns)
     if found:
         raise OutputError(
@@ -95,6 +116,20 @@ def output_columns(
             "or leave those out by --keep.",
         )
     return columns
+
+
+def check_flat(parsed: Parsed) -> None:
+    """Raises OutputError where an answer can't be columns beside those of the result."""
+    if not parsed.fields:
+        raise OutputError(
+            "--flatten: the schema is not of an object with properties", "Leave it out."
+        )
+    found = [field.name for field in parsed.fields if field.name in RESULT_SCHEMA.names]
+    if found:
+        raise OutputError(
+            f"--flatten: properties of the answer have names of result columns: {', '.join(found)}",
+            "Leave it out, or name the properties otherwise.",
+        )
 
 
 def kept_names(inputs: InputSchema, keep: str) -> tuple[str, ...]:

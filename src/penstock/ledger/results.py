@@ -12,24 +12,35 @@ from penstock.ledger.copies import Copies
 from penstock.ledger.export import missing
 from penstock.ledger.figures import Figures
 from penstock.ledger.merge import Merge
+from penstock.ledger.output_columns import OutputColumns
+from penstock.ledger.parsed import parsed_for
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.summary import read_summary
+from penstock.sources.schema import InputSchema
+
+NO_FILE = Path()  # Arrow's types, not those of a file
 
 
 def results(run_dir: Path, *, partial: bool = False) -> Iterator[pa.RecordBatch]:
-    """The results of a run, one a row, in input order, as batches of the result schema.
+    """The results of a run, one a row, in input order, as batches; with a schema, `parsed` too.
 
     `partial` takes the rows that are done, also of a live run. The input is not read: its columns
     are in the output. Raises LedgerError where the run is not complete (unless `partial`).
     """
     directory = RunDirectory(run_dir)
-    copies = Copies(directory, directory.manifest().run_id)
+    manifest = directory.manifest()
+    copies = Copies(directory, manifest.run_id)
+    columns = OutputColumns(
+        InputSchema(), (), "", parsed_for(manifest.job["schema"], False, NO_FILE)
+    )
     end = copies.end if partial else rows_in(run_dir)
     for merged in Merge(copies).ranges(end):
         if merged.missing is not None and not partial:
             raise missing(merged.missing)
         if merged.results.num_rows:
-            yield merged.results
+            yield pa.RecordBatch.from_arrays(
+                columns.result_columns(merged.results), schema=columns.result_schema
+            )
 
 
 def rows_in(run_dir: Path) -> int:

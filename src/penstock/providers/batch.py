@@ -10,7 +10,7 @@ from penstock.job import Job
 
 def check_batch(job: Job) -> None:
     """Raises JobError where an option would change requests that are written out already."""
-    for name in ("prompt", "system", "messages", "model", "param"):
+    for name in ("prompt", "system", "messages", "model", "schema", "param"):
         if getattr(job, name):
             raise JobError(
                 f"--{name} is given, but the input's lines are OpenAI batch lines",

@@ -5,8 +5,8 @@ Records become chat completions; OpenAI batch lines are sent as they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,7 @@ from penstock.providers.provider import (
     request_hash,
 )
 from penstock.providers.refusals import one_line, read_refusal
+from penstock.providers.structured import json_schema_format, with_structure
 from penstock.record import BatchLine, Record
 
 CHAT_PATH: Final = "/chat/completions"
@@ -66,11 +67,18 @@ class OpenAI:
         self.conversation = Conversation(job)
         self.only_prompt = self.conversation.only_prompt
         self.model = job.model
-        params = nested(job.param)
+        params = self.structured(job)
         # The body is these two around the messages: model, messages, parameters in that order.
         self.head = ENCODER.encode({"model": job.model, "messages": 0}).removesuffix(b"0}")
         self.tail = b"," + ENCODER.encode(params)[1:] if params else b"}"
         self.output_tokens = asked_tokens(ENCODER.encode(params))
+
+    def structured(self, job: Job) -> dict[str, Any]:
+        """The job's parameters, and the field that asks for its schema. Raises JobError."""
+        if not isinstance(job.schema, dict):
+            return nested(job.param)
+        wanted = {"type": "json_schema", "json_schema": json_schema_format(job.schema)}
+        return with_structure(job, {"response_format": wanted})
 
     def check_columns(self, columns: Collection[str]) -> None:
         """See Provider."""
@@ -78,18 +86,18 @@ class OpenAI:
         if not self.model:
             raise JobError("--model is not given", "Give its name as the provider spells it.")
 
-    def request(self, record: Record) -> Request:
+    def request(self, record: Record, more: Sequence[dict[str, Any]] = ()) -> Request:
         """See Provider."""
         if record.batch is not None:
             return self.batch_request(record.batch)
         if record.fields is None:
             raise UnrenderableRecord(record.problem or "the row is empty")
         try:
-            if self.only_prompt is not None:
+            if self.only_prompt is not None and not more:
                 text = ENCODER.encode(self.only_prompt.render(record.fields))
                 written = b"".join((BEFORE_PROMPT, text, b"}]"))
             else:
-                written = ENCODER.encode(self.conversation.messages(record.fields))
+                written = ENCODER.encode([*self.conversation.messages(record.fields), *more])
         except RenderError as error:
             raise UnrenderableRecord(one_line(str(error))) from None
         except (UnicodeEncodeError, TypeError, RecursionError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import xxhash
@@ -77,8 +77,12 @@ class Provider(Protocol):
     def check_columns(self, columns: Collection[str]) -> None:
         """Raises JobError, TemplateError where records of these columns can't become requests."""
 
-    def request(self, record: Record) -> Request:
-        """The request for a record; raises UnrenderableRecord."""
+    def request(self, record: Record, more: Sequence[dict[str, Any]] = ()) -> Request:
+        """The request for a record; raises UnrenderableRecord.
+
+        A job's schema is asked for in the API's own way: see `structured`. `more` are messages
+        that follow the record's conversation, in its shape: an answer, and what is wrong with it.
+        """
 
     def headers(self, key: str | None) -> dict[str, str]:
         """The headers of every request, with the credential where there is one."""

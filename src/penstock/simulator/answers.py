@@ -1,7 +1,8 @@
 """Good answers, in the shape of each API; each carries its record's text, to prove its row.
 
 The text is `echo: <the record's text>`, never cut, with filler behind it up to the drawn number of
-tokens; usage states the drawn number.
+tokens; usage states the drawn number. Who asks for JSON of a schema gets a value that matches it,
+with the same text in it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.simulator.draws import Length
+from penstock.simulator.draws import Length, is_invalid
+from penstock.simulator.instances import instance, wrong
 from penstock.simulator.questions import Question
 from penstock.simulator.settings import Settings
 
@@ -33,7 +35,7 @@ class Reply(NamedTuple):
 
 
 def make_reply(
-    settings: Settings, question: Question, length: Length, id: str, created: int
+    settings: Settings, question: Question, length: Length, key: int, id: str, created: int
 ) -> Reply:
     """The reply to a question: one text for each of its texts."""
     output_tokens = length.tokens * len(question.texts)
@@ -41,13 +43,23 @@ def make_reply(
         id,
         created,
         question.model,
-        tuple(echo(text, length.tokens, question.wants_json) for text in question.texts),
+        tuple(said(settings, question, text, length, key) for text in question.texts),
         length.finish_reason,
         question.prompt_tokens,
         int(question.prompt_tokens * settings.cached_share),
         output_tokens,
         int(output_tokens * settings.reasoning_share),
     )
+
+
+def said(settings: Settings, question: Question, text: str, length: Length, key: int) -> str:
+    """What to answer to one text; where a schema is asked for, that, cut where the answer is."""
+    if question.schema is None:
+        return echo(text, length.tokens, question.wants_json)
+    value = instance(question.schema, f"echo: {text}")
+    is_bad, how = is_invalid(settings, key)
+    written = _encode(wrong(value, how) if is_bad else value).decode()
+    return written[: length.tokens * 4] if length.finish_reason == "length" else written
 
 
 def echo(text: str, tokens: int, wants_json: bool) -> str:

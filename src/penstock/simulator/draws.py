@@ -59,6 +59,12 @@ def lognormal(mean: float, spread: float, uniform: float) -> float:
     return mean * math.exp(spread * _standard_normal(uniform) - spread * spread / 2)
 
 
+def is_invalid(settings: Settings, key: int) -> tuple[bool, float]:
+    """Whether the answer to a schema does not match it, and a number in (0, 1) that says how."""
+    _, how, chance = uniforms(key, 0)
+    return chance < settings.invalid_output, how
+
+
 def is_rejected(settings: Settings, key: int) -> bool:
     """Whether the record is one of those that are refused every time."""
     return settings.reject > 0 and uniforms(key, 0)[0] < settings.reject

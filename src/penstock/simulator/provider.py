@@ -140,7 +140,7 @@ class Provider:
             self.stats.faults[attempt.fault] += 1
         if attempt.fault == "throttle":
             return refusals.throttled_at_random(settings.retry_after_seconds)
-        answer = self._answer(api, question, length, attempt.ttft_seconds, now_ns)
+        answer = self._answer(api, question, length, key, attempt.ttft_seconds, now_ns)
         return Exchange(
             SPOILERS[attempt.fault](answer, attempt.variant, request.keep_alive),
             route(request),
@@ -151,7 +151,13 @@ class Provider:
         )
 
     def _answer(
-        self, api: Api, question: Question, length: Length, ttft_seconds: float, now_ns: int
+        self,
+        api: Api,
+        question: Question,
+        length: Length,
+        key: int,
+        ttft_seconds: float,
+        now_ns: int,
     ) -> Answer:
         """The good answer, plain or as a stream."""
         settings = self._settings
@@ -162,7 +168,7 @@ class Provider:
             body = embedding_body(question, settings.embedding_dimensions)
             return Answer(200, headers, ((total_seconds, body),))
         created = int(self._started_at + now_ns / 1e9)
-        reply = make_reply(settings, question, length, self._request_id(), created)
+        reply = make_reply(settings, question, length, key, self._request_id(), created)
         if question.stream:
             events = api.events(reply, question.include_usage)
             pieces = paced(events, ttft_seconds, generation_seconds)

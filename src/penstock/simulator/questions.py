@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -22,6 +22,7 @@ class Question(msgspec.Struct, frozen=True):
     stream: bool = False
     include_usage: bool = False
     wants_json: bool = False
+    schema: dict[str, Any] | None = None
     base64: bool = False
     dimensions: int | None = None
 
@@ -39,8 +40,16 @@ class Message(msgspec.Struct):
     content: str | list[Part] | None = None
 
 
+class JsonSchema(msgspec.Struct, frozen=True):
+    schema: dict[str, Any] | None = None
+
+
 class Format(msgspec.Struct, frozen=True):
+    """What an answer has to be; chat nests the schema, the Responses API does not."""
+
     type: str = "text"
+    json_schema: JsonSchema | None = None
+    schema: dict[str, Any] | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -99,6 +108,13 @@ def record_text(messages: list[Message]) -> str:
     return message_text(last[0]) if last else ""
 
 
+def schema_of(wanted: Format | None) -> dict[str, Any] | None:
+    """The JSON Schema that an answer has to match, where there is one."""
+    if wanted is None or wanted.type != "json_schema":
+        return None
+    return wanted.json_schema.schema if wanted.json_schema is not None else wanted.schema
+
+
 def input_texts(given: str | list[str | int | list[int]]) -> tuple[str, ...]:
     """The inputs as texts: a string, several, a list of token ids (one input), or several such."""
     if isinstance(given, str):
@@ -126,6 +142,7 @@ def chat_question(body: bytes) -> Question:
         stream=bool(asked.stream),
         include_usage=bool(asked.stream_options and asked.stream_options.include_usage),
         wants_json=bool(asked.response_format and asked.response_format.type != "text"),
+        schema=schema_of(asked.response_format),
     )
 
 
@@ -164,6 +181,7 @@ def response_question(body: bytes) -> Question:
         asked.max_output_tokens,
         stream=bool(asked.stream),
         wants_json=bool(asked.text and asked.text.format.type != "text"),
+        schema=schema_of(asked.text.format if asked.text else None),
     )
 
 

@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     output_tokens_spread: Annotated[
         Amount, option("Answers", "Spread of output tokens: the sigma of their logarithm.")
     ] = 0.5
+    invalid_output: Annotated[
+        Rate, option("Answers", "Share of answers to a JSON schema that don't match it.")
+    ] = 0.0
     cached_share: Annotated[
         Rate, option("Answers", "Share of prompt tokens reported as cached.")
     ] = 0.0
