@@ -732,6 +732,16 @@ def test_server_errors_count_towards_down_and_answers_of_any_other_kind_do_not(
     play(main, script, slots=1, chance=0.999, max_attempts=9)
 
 
+def test_failures_with_answers_between_them_make_no_endpoint_down(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.add(*range(60))
+        await scene.until_done()
+        assert scene.downs == []
+
+    script = lambda row, time: failed("server_error", 500) if row % 3 else succeeded()  # noqa: E731
+    play(main, script, slots=1, max_attempts=1)
+
+
 # --- the retry budget ----------------------------------------------------------------------------
 
 

@@ -402,6 +402,43 @@ def test_a_key_file_that_is_gone_stops_the_run_and_accuses_no_row(
     play(main, lambda request: error(401), api_key_file=str(tmp_path / "gone"))
 
 
+def test_a_key_file_that_still_holds_the_refused_key_stops_the_run(
+    play: Play, tmp_path: Path
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-old-0001")
+
+    async def main(scene: Scene) -> None:
+        scene.lease(shard(0, 4))
+        await asyncio.sleep(5)
+        assert scene.of(Fatal), "a refused key was sent again and again"
+        assert len(scene.transport.requests) <= 2 * SLOTS
+
+    play(main, lambda request: error(401), api_key_file=str(path))
+
+
+def test_a_former_key_that_is_echoed_late_is_written_nowhere(play: Play, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("sk-old-0001")
+
+    def asked_with(scene: Scene, key: str) -> bool:
+        return any(key in one.headers.get("Authorization", "") for one in scene.transport.requests)
+
+    async def main(scene: Scene) -> None:
+        scene.lease(shard(0, 4))
+        await scene.until(lambda: asked_with(scene, "sk-old-0001"))
+        path.write_text("sk-new-0002")
+        await scene.until(lambda: len(scene.rows) == 4)
+        (segment,) = scene.run_dir.segments.iterdir()
+        assert segment.read_bytes().count(b"the key was ***") == 4
+
+    def serve(request: Request) -> Any:
+        known = request.headers.get("Authorization") == "Bearer sk-new-0002"
+        return chat("the key was sk-old-0001") if known else error(401)
+
+    play(main, serve, api_key_file=str(path))
+
+
 def test_an_unhandled_exception_ends_the_worker_and_accuses_the_row_that_raised_it(
     play: Play,
 ) -> None:
@@ -442,6 +479,18 @@ def test_a_disk_that_fails_is_said_and_accuses_no_row(
         assert failure.disk
         assert not failure.accuses
         assert "segments" in failure.reason
+
+    play(main)
+
+
+def test_of_several_failures_the_first_is_told(play: Play) -> None:
+    """The others follow from it: what a disk began must not end as an accusation of rows."""
+
+    async def main(scene: Scene) -> None:
+        scene.worker._fail(LedgerError("the first"))
+        scene.worker._fail(KeyError("the second"))
+        assert await scene.ended() == CRASHED
+        assert [one.reason for one in scene.of(Failed)] == ["the first"]
 
     play(main)
 

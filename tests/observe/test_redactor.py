@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.observe.redactor import LEAST_CHARACTERS, Redactor
+from penstock.observe.redactor import LEAST_CHARACTERS, RedactedHeaders, Redactor
 
 SECRET = 'sk-canary/+"\\é'
 
@@ -34,6 +36,29 @@ def test_a_secret_is_found_in_every_form(form: str) -> None:
     assert "***" in redacted
     assert redacted.startswith("before ")
     assert redacted.endswith(" after")
+
+
+@pytest.mark.parametrize("before", [b"", b"x", b"xy"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_secret_is_found_within_what_is_in_base64_of_either_alphabet(
+    encode: Callable[[bytes], bytes], before: bytes
+) -> None:
+    secret = "sk-" + "~?>o" * 8
+    shown = encode(before + secret.encode() + b" and more").decode()
+    assert set(shown) & set("+/-_")
+    assert encode(before + secret.encode()).decode()[8:-8] not in Redactor([secret]).text(shown)
+
+
+def test_a_secret_is_found_in_either_case() -> None:
+    redactor = Redactor(["Sk-Canary-0123456789"])
+    assert redactor.text("SK-CANARY-0123456789, sk-canary-0123456789") == "***, ***"
+
+
+def test_headers_show_no_secret_whichever_way_they_are_read() -> None:
+    headers = RedactedHeaders({"x-request-id": "for-sk-canary"}, Redactor(["sk-canary"]))
+    assert headers["x-request-id"] == headers.get("x-request-id") == "for-***"
+    assert dict(headers) == {"x-request-id": "for-***"}
+    assert headers.get("retry-after", "7") == "7"
 
 
 @given(st.lists(secrets, min_size=1, max_size=3), st.lists(st.text("ab*/ ", max_size=5)), st.data())

@@ -331,6 +331,51 @@ def test_what_comes_before_a_request_is_written_is_nobodys_answer(seen: bool) ->
     asyncio.run(main())
 
 
+def test_a_request_that_is_never_written_is_not_sent_though_the_one_before_it_was() -> None:
+    async def main() -> None:
+        async with FedLine() as it:
+            first = it.ask()
+            it.hear([counted(b"1")])
+            await it.read(first)
+            assert it.line.sent_ns > 0
+            assert it.lines.take(it.home) is it.line
+            waiter = it.line.ask(HEAD, b"{}", it.home)
+            it.line.connection_lost(None)
+            with pytest.raises(ServerDisconnectedError):
+                waiter.result()
+            assert it.line.sent_ns == 0
+
+    asyncio.run(main())
+
+
+def test_a_line_of_which_nothing_is_read_any_more_is_not_kept() -> None:
+    """All of an answer came, too large to be read: the loop was told to pause, and by nobody to go
+    on."""
+
+    async def main() -> None:
+        async with FedLine() as it:
+            waiter = it.ask()
+            it.hear([counted(b"x" * 10 * CAP)])
+            assert await waiter is None
+            await it.line.wire.read()
+            it.line.over()
+            assert it.pipe.aborted
+            assert it.home == {}
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_is_made_when_all_were_closed_is_closed() -> None:
+    async def main() -> None:
+        async with FedLine() as other, FedLine() as it:
+            it.lines.close()
+            late, pipe = it.lines.make_line(), Pipe(other.here)
+            late.connection_made(pipe)
+            assert pipe.aborted
+
+    asyncio.run(main())
+
+
 def test_a_request_that_is_cancelled_before_it_is_written_leaves_its_connection() -> None:
     async def main() -> None:
         async with FedLine() as it:
