@@ -10,6 +10,7 @@ guesses: it knows answers whole or not at all, so that there is one authority on
 The rules on which bytes were asked for are those at the head of `transport/wire.py`.
 """
 
+import errno
 import zlib
 from collections.abc import Mapping
 
@@ -51,16 +52,22 @@ cdef extern from *:
         ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     }
+
+    /* What the socket gives now; -1 where that is nothing, 0 at its end. */
+    static Py_ssize_t wire_receive(int fd, char *buffer, size_t size) {
+        return recv(fd, buffer, size, MSG_DONTWAIT);
+    }
     """
     Py_ssize_t wire_send(int fd, const char *head, size_t head_size, const char *length,
                          size_t length_size, const char *body, size_t body_size)
     int wire_silent(int fd)
+    Py_ssize_t wire_receive(int fd, char *buffer, size_t size)
     int memcmp(const void *one, const void *other, size_t size) nogil
 
 include "_answer.pxi"
 include "_headers.pxi"
+include "_tls.pxi"
 
-DEF JOINED_BYTES = 65536  # a larger body is not copied to stand behind its head
 DEF BUFFER_BYTES = 65536
 DEF BURST = 32  # requests; see Lines.write_soon
 
@@ -82,7 +89,7 @@ cdef class Lines:
     cdef object _loop, _counters, _make_response, _make_wire, _timer
     cdef set _lines
     cdef list _due  # lines with a request to be written
-    cdef bytearray _buffer  # what any of them reads into
+    cdef bytearray _buffer, _plain  # what any of them reads into, and decrypts into
     cdef int64_t _timeout_ns, _idle_ns
     cdef double _tick_seconds
     cdef Py_ssize_t _max_body_bytes
@@ -102,7 +109,7 @@ cdef class Lines:
         self._max_body_bytes = max_body_bytes
         self._lines = set()
         self._due = []
-        self._buffer = bytearray(BUFFER_BYTES)
+        self._buffer, self._plain = bytearray(BUFFER_BYTES), bytearray(RECORD_BYTES)
         self._timer = None
         self.closed = False
 
@@ -191,13 +198,16 @@ cdef class Line:
 
     cdef Lines _lines
     cdef object _transport, _waiter
+    cdef Tls _tls  # None where the wire says things as they are
+    cdef object _handshake  # a future, until it is over
+    cdef object _error  # why it ended, where that was not as it should
     cdef dict _idle  # where it waits to be used
     cdef bytearray _held  # of an answer that is not complete
     cdef Py_ssize_t _need, _scanned
     cdef Head _head
     cdef Chunks _chunks
     cdef int _fd
-    cdef bint _encrypted, _asked, _soiled, _buffered
+    cdef bint _asked, _soiled, _buffered
     cdef bytes _due_head, _due_body  # of a request that is asked for and not written yet
     cdef int64_t _deadline_ns, _idle_since_ns
     cdef dict _home
@@ -213,7 +223,6 @@ cdef class Line:
 
     def connection_made(self, transport):
         self._transport = transport
-        self._encrypted = transport.get_extra_info("sslcontext") is not None
         self._fd = transport.get_extra_info("socket").fileno()
         self._lines._came(self)
 
@@ -225,9 +234,10 @@ cdef class Line:
 
     def eof_received(self):
         """Let the transport close: no answer goes on behind the end of its connection."""
+        if self._tls is not None and not self._tls.farewell:
+            self._error = ConnectionResetError(errno.ECONNRESET, "the end of TLS without a farewell")
 
-    # uvloop reads into a protocol's own buffer if it has one; over TLS it would else make room for
-    # 256 KiB each time. Nothing is read between the two calls.
+    # uvloop reads into a protocol's own buffer if it has one. Nothing is read between the two calls.
 
     def get_buffer(self, Py_ssize_t size_hint):
         return self._lines._buffer
@@ -236,18 +246,16 @@ cdef class Line:
         self.data_received(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self._lines._buffer), size))
 
     def data_received(self, bytes data):
-        if self.wire is not None:
-            self.wire.data_received(data)
-        elif not self._asked or self._due_head is not None:
-            self._soil()
-        elif self._held is not None:
-            self._held += data
-            self._go_on(PyBytes_GET_SIZE(data))
+        if self._tls is None:
+            self._hear(data)
         else:
-            self.answering = True
-            self._begin(data)
+            self._decrypt(data)
 
     def connection_lost(self, exc):
+        if exc is None:
+            exc = self._error
+        if self._handshake is not None:
+            self._end_handshake(exc or ConnectionResetError(errno.ECONNRESET, "ended"))
         if self.wire is not None:
             self.wire.connection_lost(exc)
         else:  # what the plain reader holds of an answer says how long it is: it was cut
@@ -259,6 +267,19 @@ cdef class Line:
         self._lines._lines.discard(self)
 
     # --- what a transport calls -------------------------------------------------------------------
+
+    def start_tls(self, context, str hostname):
+        """Speak TLS from here on; returns a future, done when the peer has proved who it is.
+
+        It fails with what `ssl` raises, or an OSError where the connection ends before.
+        """
+        self._tls = Tls(context, hostname, self._lines._plain)
+        self._handshake = handshake = self._lines._loop.create_future()
+        if self._transport is None:
+            self._end_handshake(ConnectionResetError(errno.ECONNRESET, "ended"))
+        else:
+            self._shake_hands()
+        return handshake
 
     def ask(self, bytes head, bytes body, dict home, int64_t deadline_ns=0):
         """Write a request in this turn; returns a future of the response, or of None: read `wire`.
@@ -290,8 +311,7 @@ cdef class Line:
         """Whether a request may be written: open, nothing under way, nothing come unasked."""
         if self._transport is None or self._asked or self._soiled or self._transport.is_closing():
             return False
-        # A TLS server's session tickets wait on a new connection without being anybody's answer.
-        return (self._encrypted and not self.requests) or wire_silent(self._fd)
+        return self._is_silent()
 
     def give_back(self, dict home):
         """Keep a connection that was taken and not used."""
@@ -335,7 +355,7 @@ cdef class Line:
             return 0
         if self._waiter.cancelled():  # `drop` comes next
             return 0
-        if (self.requests > 1 or not self._encrypted) and not wire_silent(self._fd):
+        if not self._is_silent():
             self.abort()
             return 0
         self._due_head = self._due_body = None
@@ -345,13 +365,9 @@ cdef class Line:
     cdef int _write(self, bytes head, bytes body) except -1:
         cdef bytes length = b"%d\r\n\r\n" % PyBytes_GET_SIZE(body)
         cdef Py_ssize_t taken = 0, whole
-        self._buffered = self._encrypted
-        if self._encrypted:
-            if PyBytes_GET_SIZE(body) <= JOINED_BYTES:
-                self._transport.write(head + length + body)
-            else:
-                self._transport.writelines([head + length, body])
-            return 0
+        if self._tls is not None:
+            return self._say(head + length + body)
+        self._buffered = False
         whole = PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(length) + PyBytes_GET_SIZE(body)
         # Past the event loop: its queue of writes costs more than the system call. It has none of
         # this connection's to do, or the connection would not have been clean.
@@ -371,6 +387,41 @@ cdef class Line:
             self._transport.writelines([head[taken:], body])
         else:
             self._transport.write(memoryview(body)[taken - head_size :])
+        return 0
+
+    cdef bint _is_silent(self) except -1:
+        """Whether nothing has come, nor waits in the socket, that could be taken for an answer.
+
+        What waits in it where TLS is spoken is read, to see whether it says anything: a server's
+        session tickets come when they come, and are nobody's answer.
+        """
+        cdef Py_ssize_t size
+        if self._tls is None or not self._tls.is_between_records():
+            return self._tls is None and wire_silent(self._fd)
+        if wire_silent(self._fd):
+            return True
+        size = wire_receive(self._fd, PyByteArray_AS_STRING(self._lines._buffer), BUFFER_BYTES)
+        if size <= 0:
+            return False
+        self._decrypt(
+            PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self._lines._buffer), size)
+        )
+        if self._transport is None or self._transport.is_closing():
+            return False
+        return self._tls.is_between_records() and wire_silent(self._fd)
+
+    cdef int _hear(self, bytes data) except -1:
+        """Take what the server says."""
+        if self.wire is not None:
+            self.wire.data_received(data)
+        elif not self._asked or self._due_head is not None:
+            self._soil()
+        elif self._held is not None:
+            self._held += data
+            self._go_on(PyBytes_GET_SIZE(data))
+        else:
+            self.answering = True
+            self._begin(data)
         return 0
 
     cdef int _begin(self, bytes data) except -1:
@@ -455,6 +506,84 @@ cdef class Line:
             self._waiter.set_result(None)
         self.wire.data_received(data)
         return 0
+
+    # --- TLS --------------------------------------------------------------------------------------
+
+    cdef int _shake_hands(self) except -1:
+        try:
+            complete = self._tls.shake_hands()
+        except ssl.SSLError as error:
+            self._flush()  # what is wrong, for the server's log
+            self._end_handshake(error)
+            self.abort()
+            return 0
+        self._flush()
+        if complete:
+            self._end_handshake(None)
+        return 0
+
+    cdef int _end_handshake(self, error) except -1:
+        handshake, self._handshake = self._handshake, None
+        if handshake.done():
+            pass
+        elif error is None:
+            handshake.set_result(None)
+        else:
+            handshake.set_exception(error)
+        return 0
+
+    cdef int _decrypt(self, bytes data) except -1:
+        """Take what came from the wire, and hear what it says."""
+        cdef bytes plain
+        self._tls.feed(data)
+        if self._handshake is not None:
+            self._shake_hands()
+            if self._handshake is not None:
+                return 0
+        try:
+            while self._transport is not None:
+                plain = self._tls.read()
+                if plain is None:
+                    break
+                self._hear(plain)
+        except ssl.SSLError as error:
+            self._error = error
+            self.abort()
+            return 0
+        if self._tls._replying:
+            self._flush()
+        if self._tls.farewell:
+            self.abort()
+        return 0
+
+    cdef int _say(self, bytes data) except -1:
+        """Encrypt and write."""
+        try:
+            self._tls.say(data)
+        except ssl.SSLError:  # no byte of it is on the wire: as if the connection had ended before
+            self.sent_ns = 0
+            self._fail(ServerDisconnectedError())
+            self.abort()
+            return 0
+        return self._flush()
+
+    cdef int _flush(self) except -1:
+        """Write what TLS has to say, behind what the transport has not written yet."""
+        cdef bytes data = self._tls.written()
+        cdef Py_ssize_t taken = 0
+        if self._transport is None or not data:
+            return 0
+        self._buffered = self._buffered and self._transport.get_write_buffer_size() > 0
+        if not self._buffered:
+            taken = max(0, wire_send(
+                self._fd, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), NULL, 0, NULL, 0
+            ))
+        if taken < PyBytes_GET_SIZE(data):
+            self._buffered = True
+            self._transport.write(memoryview(data)[taken:])
+        return 0
+
+    # --- idle, ended ------------------------------------------------------------------------------
 
     cdef int _rest(self, dict home) except -1:
         self._idle = home

@@ -4,6 +4,7 @@ Hand-written. All times are nanoseconds of CLOCK_MONOTONIC. The rules are told i
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -85,6 +86,12 @@ class Line(asyncio.Protocol):
 
     def is_clean(self) -> bool:
         """Whether a request may be written: open, nothing under way, nothing come unasked."""
+
+    def start_tls(self, context: ssl.SSLContext, hostname: str) -> asyncio.Future[None]:
+        """Speak TLS from here on; returns a future, done when the peer has proved who it is.
+
+        It fails with what `ssl` raises, or an OSError where the connection ends before.
+        """
 
     def ask(
         self, head: bytes, body: bytes, home: dict[Line, None], deadline_ns: int = 0

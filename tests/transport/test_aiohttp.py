@@ -17,6 +17,10 @@ from aiohttp.client_proto import ResponseHandler
     [
         (aiohttp.TCPConnector.connect, ["self", "req", "traces", "timeout"]),
         (aiohttp.TCPConnector._create_connection, ["self", "req", "traces", "timeout"]),
+        (
+            aiohttp.TCPConnector._wrap_create_connection,
+            ["self", "args", "addr_infos", "req", "timeout", "client_error", "kwargs"],
+        ),
         (connector.BaseConnector._get, ["self", "key", "traces"]),
         (connector.Connection.release, ["self"]),
         (connector.Connection.close, ["self"]),
@@ -63,6 +67,10 @@ def test_a_response_is_made_of_what_it_was() -> None:
         (BaseProtocol.pause_reading, ["self._reading_paused = True"]),
         (connector.TCPConnector._create_connection, ["_, proto = await", "return proto"]),
         (connector.TCPConnector._wrap_create_connection, ["create_connection(*args, **kwargs, "]),
+        (
+            connector.TCPConnector._create_direct_connection,
+            ["ssl=sslcontext,", "server_hostname=server_hostname,", "client_error=client_error,"],
+        ),
         (client.ClientSession._request, ["except asyncio.TimeoutError", "ConnectionTimeoutError("]),
     ],
 )

@@ -55,9 +55,10 @@ def test_as_many_connections_are_opened_as_there_are_requests_under_way(run: Run
     run(main)
 
 
-def test_bytes_on_an_idle_connection_close_it(run: Run, client) -> None:
+@pytest.mark.parametrize("certificate", [None, "localhost"])
+def test_bytes_on_an_idle_connection_close_it(run: Run, client, certificate, authority) -> None:
     async def main() -> None:
-        async with RawServer(echo) as server, client() as it:
+        async with RawServer(echo, certificate) as server, client(ca_file=authority) as it:
             await it.answer(server, b"1")
             server.peers[0].say(counted(b'"stale"'))
             await server.peers[0].gone.wait()
@@ -94,6 +95,25 @@ def test_an_answer_with_more_behind_it_stands_and_ends_its_connection(
             await peer.linger()
 
         async with RawServer(serve) as server, client() as it:
+            assert (await it.answer(server, b'{"row":1}')).body == b'{"row":1}'
+            await server.peers[0].gone.wait()
+            assert (await it.answer(server, b'{"row":2}')).body == b'{"row":2}'
+            assert len(server.peers) == 2
+            assert it.transport.counters.soiled == 1
+
+    run(main)
+
+
+def test_an_encrypted_answer_with_more_behind_it_stands_and_ends_its_connection(
+    run: Run, client, authority
+) -> None:
+    async def main() -> None:
+        async def serve(peer: Peer) -> None:
+            body = await peer.request()
+            peer.say(counted(body) + (counted(b'"stale"') if peer.number == 0 else b""))
+            await peer.linger()
+
+        async with RawServer(serve, "localhost") as server, client(ca_file=authority) as it:
             assert (await it.answer(server, b'{"row":1}')).body == b'{"row":1}'
             await server.peers[0].gone.wait()
             assert (await it.answer(server, b'{"row":2}')).body == b'{"row":2}'

@@ -248,6 +248,26 @@ def test_connecting_has_its_own_time(run: Run, client) -> None:
     run(main)
 
 
+def test_cancelling_a_handshake_ends_the_connection(run: Run, client) -> None:
+    async def main() -> None:
+        async def never_greet(peer: Peer) -> None:
+            await peer.reader.read(1)
+            peer.asked.set()
+            await peer.linger()
+
+        async with RawServer(never_greet) as server, client() as it:
+            server.url = server.url.replace("http:", "https:")
+            asking = asyncio.create_task(it.ask(server))
+            peer = await server.peer(0)
+            await peer.asked.wait()
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            await peer.gone.wait()
+
+    run(main)
+
+
 def test_cancelling_ends_the_connection(run: Run, client) -> None:
     async def main() -> None:
         async with RawServer(silence) as server, client() as it:

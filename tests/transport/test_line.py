@@ -28,7 +28,7 @@ BURST = 32  # requests that are written at once
 class FedLine:
     """A line that requests can be written to, and the other end of its socket."""
 
-    def __init__(self, encrypted: bool = False) -> None:
+    def __init__(self) -> None:
         self.here, self.there = socket.socketpair()
         self.counters = Counters()
         self.lines = Lines(
@@ -394,6 +394,10 @@ def test_a_request_that_is_cancelled_before_it_is_written_leaves_its_connection(
 def test_a_connection_that_can_not_be_written_to_fails_alone() -> None:
     async def main() -> None:
         async with FedLine() as other, FedLine() as it:
+            other.here.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                while True:
+                    other.here.send(bytes(1 << 20))
             broken = it.lines.make_line()
             broken.connection_made(Broken(other.here))
             failing, going = broken.ask(HEAD, b"{}", {}), it.line.ask(HEAD, b"{}", it.home)
@@ -407,12 +411,9 @@ def test_a_connection_that_can_not_be_written_to_fails_alone() -> None:
 
 
 class Broken(Pipe):
-    """A transport over TLS that fails as it is written to."""
+    """A transport that fails as it is given what its socket does not take."""
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return True if name == "sslcontext" else super().get_extra_info(name, default)
-
-    def write(self, data: object) -> None:
+    def writelines(self, data: object) -> None:
         raise OSError("broken")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
 
     from yarl import URL
@@ -43,3 +43,27 @@ class Opening(aiohttp.TCPConnector):
         except TimeoutError as error:
             raise aiohttp.ConnectionTimeoutError from error
         return cast("Line", made)
+
+    async def _wrap_create_connection(self, *args: Any, **kwargs: Any) -> Any:
+        """aiohttp's, but that the connection itself speaks TLS, not what the event loop has for it.
+
+        Context and name are those that aiohttp would have handed to the loop, and errors become
+        what it would have made of them.
+        """
+        context, hostname = kwargs.pop("ssl"), kwargs.pop("server_hostname")
+        transport, made = await super()._wrap_create_connection(*args, **kwargs)
+        if context is None:
+            return transport, made
+        line, key = cast("Line", made), kwargs["req"].connection_key
+        try:
+            await line.start_tls(context, hostname)
+        except ssl.CertificateError as error:
+            raise aiohttp.ClientConnectorCertificateError(key, error) from error
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(key, error) from error
+        except OSError as error:
+            raise kwargs["client_error"](key, error) from error
+        except asyncio.CancelledError:
+            line.abort()
+            raise
+        return transport, made
