@@ -164,6 +164,33 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             identity=True,
         ),
     ] = None
+    image: Annotated[
+        str | None,
+        option(
+            "Request",
+            "Columns of images that go with the prompt, with commas: an http(s) URL, which is "
+            "passed on, a data: URL, a path, bytes, or a list of these.",
+            metavar="COLUMNS",
+            identity=True,
+        ),
+    ] = None
+    file: Annotated[
+        str | None,
+        option(
+            "Request",
+            "Columns of other files that go with the prompt, such as PDFs; like --image.",
+            metavar="COLUMNS",
+            identity=True,
+        ),
+    ] = None
+    media_dir: Annotated[
+        str,
+        option(
+            "Request",
+            "The folder of the paths in such columns; none may lead out of it.",
+            metavar="DIR",
+        ),
+    ] = "."
     schema: Annotated[
         dict[str, Any] | str | None,
         option(
@@ -414,6 +441,11 @@ def nested(params: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
+def column_names(text: str | None) -> tuple[str, ...]:
+    """The columns that an option names, with commas between them."""
+    return tuple(name for one in (text or "").split(",") if (name := one.strip()))
+
+
 def parse_percent(text: str, name: str) -> float:
     """`5%` or `0.05` as a share, 0..1. Raises JobError."""
     body, sign, rest = text.strip().partition("%")
@@ -453,6 +485,7 @@ def check(job: Job) -> None:
     if job.api_key_env and job.api_key_file:
         raise JobError("both --api-key-env and --api-key-file are given", "Keep one of them.")
     check_structure(job)
+    check_media(job)
     check_url("base_url", job.base_url)
     if job.proxy is not None:
         check_url("proxy", job.proxy)
@@ -503,6 +536,18 @@ def check_messages(job: Job) -> None:
     if job.prompt is None and all(one.role != "user" for one in job.messages):
         raise JobError(
             "no message of --messages is the user's", 'Give one with role = "user", or a --prompt.'
+        )
+
+
+def check_media(job: Job) -> None:
+    """Raises JobError for --image and --file that name nothing, and a folder that is none."""
+    for name in ("image", "file"):
+        given = getattr(job, name)
+        if given is not None and not column_names(given):
+            raise JobError(f"--{name} {given!r}: expected the names of columns")
+    if (job.image or job.file) and not Path(job.media_dir).is_dir():
+        raise JobError(
+            f"--media-dir {job.media_dir}: there is no such folder", "Name the one with the files."
         )
 
 

@@ -21,7 +21,7 @@ from penstock.errors import JobError
 from penstock.job import MOST, MOST_SLOTS, Job, Option, check, options
 
 # Paths in a job file are relative to the file.
-PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file"})
+PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file", "media_dir"})
 
 # Text on a command line, but a number in TOML and in Python just as well: 0.05, 25, 9464.
 QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})

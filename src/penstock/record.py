@@ -18,6 +18,23 @@ class BatchLine(msgspec.Struct, frozen=True, gc=False):
     body: bytes  # sent byte for byte
 
 
+class Attachment(msgspec.Struct, frozen=True, gc=False):
+    """An image or a file that goes with a record's prompt."""
+
+    url: str  # http(s), for the provider to fetch, or `data:` with the content itself
+    media_type: str = ""  # known where the content is at hand
+    name: str = ""
+    is_image: bool = True
+
+
+class Attached(dict[str, Any]):
+    """The columns of a record, and what goes with its prompt."""
+
+    __slots__ = ("attachments",)
+
+    attachments: tuple[Attachment, ...]
+
+
 # Millions of these are made, and none can be part of a cycle: Python's collector need not see them.
 class Record(msgspec.Struct, frozen=True, gc=False):
     """One input row. Exactly one of `fields`, `batch` and `problem` is set."""

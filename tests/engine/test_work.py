@@ -149,7 +149,7 @@ class Scene:
         self.taken = 0
         self.other_key = False
         known: dict[str, Any] = {"max_attempts": 5, "budget_share": 1.0}
-        known |= {"max_output_retries": 2, "judge": None}
+        known |= {"max_output_retries": 2, "judge": None, "attach": None}
         lane = Lane(
             0,
             "api",
@@ -949,3 +949,32 @@ def test_a_cut_answer_is_not_asked_for_again(play: Play) -> None:
         assert scene.ending.ended == {0: ("truncated", 1)}
 
     play(main, lambda row, time: answered('{"n":', truncated=True), judge=JUDGE)
+
+
+# --- images and files ----------------------------------------------------------------------------
+
+
+def test_what_goes_with_a_record_is_read_anew_for_each_request_and_its_name_stays(
+    play: Play,
+) -> None:
+    read: list[int] = []
+
+    def attach(record: Record) -> Record:
+        read.append(record.row)
+        gone = record.row == 1 and read.count(1) > 1
+        return msgspec.structs.replace(record, problem="no such file") if gone else record
+
+    async def main(scene: Scene) -> None:
+        scene.add(0, 1, 2)
+        await scene.until_done()
+        assert sorted(read) == [0, 0, 0, 1, 1, 2]
+        assert scene.ending.ended == {0: ("", 3), 1: ("invalid_input", 0), 2: ("", 1)}
+        assert scene.ending.messages[1] == "in:1: no such file"
+        assert scene.ending.hashes == {"hash"}
+
+    def script(row: int, time: int) -> Attempt:
+        if row < 2 and time == 1:
+            return failed("server_error", 500)
+        return answered("no" if row == 0 and time == 2 else '{"n": 1}')
+
+    play(main, script, judge=JUDGE, attach=attach)

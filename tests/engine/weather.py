@@ -131,6 +131,7 @@ class Station:
             max_attempts=max_attempts,
             max_output_retries=2,
             judge=None,
+            attach=None,
             budget_share=1.0,
             lanes=[lane],
             slab=counts,

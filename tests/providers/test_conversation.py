@@ -9,7 +9,8 @@ from penstock.errors import JobError, TemplateError
 from penstock.job import Job
 from penstock.origins import convert
 from penstock.providers.allowance import RenderError
-from penstock.providers.conversation import Conversation
+from penstock.providers.conversation import Conversation, weight_bytes
+from penstock.record import Attached, Attachment
 
 MESSAGES = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]
 
@@ -70,3 +71,50 @@ def test_messages_of_the_job_are_templates_between_system_and_prompt() -> None:
     with pytest.raises(TemplateError, match=r"messages\[1\]: there is no column 'n'"):
         asked.check_columns(["m"])
     asked.check_columns(["n"])
+
+
+def with_images(*urls: str, **fields: Any) -> Attached:
+    row = Attached(fields)
+    row.attachments = tuple(Attachment(url) for url in urls)
+    return row
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}
+
+
+def test_images_and_files_follow_the_text_of_the_last_message_of_the_user_s() -> None:
+    asked = conversation(prompt="{{ a }}", system="s", image="x", file="y")
+    row = with_images("data:image/png;base64,AA", a="see")
+    row.attachments += (Attachment("data:application/pdf;base64,AA", "", "d.pdf", False),)
+    file = {"filename": "d.pdf", "file_data": "data:application/pdf;base64,AA"}
+    assert asked.messages(row) == [
+        {"role": "system", "content": "s"},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "see"}, IMAGE, {"type": "file", "file": file}],
+        },
+    ]
+    assert asked.messages(with_images(a="see"))[1]["content"] == "see"
+    assert asked.messages({"a": "see"})[1]["content"] == "see"
+    assert asked.only_prompt is None
+    with pytest.raises(JobError, match="--image and --file: there is no column 'y'"):
+        asked.check_columns(["a", "x"])
+
+
+def test_images_go_into_a_column_of_messages_too_and_leave_it_as_it_was() -> None:
+    asked = conversation(messages="m", image="x")
+    talk = [{"role": "user", "content": [{"type": "text", "text": "a"}]}, MESSAGES[1]]
+    sent = asked.messages(with_images("data:image/png;base64,AA", m=talk))
+    assert sent == [
+        {"role": "user", "content": [{"type": "text", "text": "a"}, IMAGE]},
+        MESSAGES[1],
+    ]
+    assert len(talk[0]["content"]) == 1
+    alone = asked.messages(with_images("data:image/png;base64,AA", m=[MESSAGES[1]]))
+    assert alone == [MESSAGES[1], {"role": "user", "content": [IMAGE]}]
+
+
+def test_an_image_weighs_as_many_tokens_however_large_it_is() -> None:
+    small, large = (with_images("data:," + "A" * size) for size in (10, 1_000_000))
+    weights = [weight_bytes(len(row.attachments[0].url) + 500, row) for row in (small, large)]
+    assert weights == [4500, 4500]

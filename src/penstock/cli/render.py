@@ -47,10 +47,13 @@ def rendered(job: Job, row: int) -> tuple[Record, Shown]:
     from penstock.cli.reading import opened
     from penstock.cli.request import shown
     from penstock.providers.provider import UnrenderableRecord, provider_for
+    from penstock.sources.attachments import attacher
 
     provider = provider_for(job)
     with tempfile.TemporaryDirectory(prefix="penstock-") as spool:
         record = opened(job, Path(spool)).record(row, job.id)
+    attach = attacher(job)
+    record = attach(record) if attach is not None else record
     if record.problem is not None:
         raise InputError(f"{record.where}: {record.problem}", "It will be a dead letter.")
     try:

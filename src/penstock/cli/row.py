@@ -22,6 +22,7 @@ from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.segment_reader import VerifiedBatch
 from penstock.providers.provider import UnrenderableRecord, provider_for
 from penstock.record import SUCCEEDED, Record
+from penstock.sources.attachments import attacher
 
 NOT_THERE: Final = "Look at `penstock status` for how many rows there are; the first is row 0."
 
@@ -103,7 +104,10 @@ def request_of(record: Record, job: Job) -> Shown | None:
         raise UnrenderableRecord(record.problem)
     if job.limit is not None and record.row >= job.limit:
         raise UnrenderableRecord(f"the run takes the first {job.limit} rows only (--limit)")
-    provider = provider_for(job)
+    provider, attach = provider_for(job), attacher(job)
+    record = attach(record) if attach is not None else record
+    if record.problem is not None:
+        raise UnrenderableRecord(record.problem)
     return shown(provider.request(record), provider, job)
 
 

@@ -67,7 +67,8 @@ class Asker:
 
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
-        predicted = self._predictor.predict(len(ask.body), ask.output_tokens)
+        weight_bytes = ask.weight_bytes or len(ask.body)
+        predicted = self._predictor.predict(weight_bytes, ask.output_tokens)
         sending, key_number = Sending(self, *predicted, monotonic_ns()), self.key_number
         request = Request(self._url_of(ask.path), self._headers, ask.body)
         self.waiting += 1
@@ -91,7 +92,7 @@ class Asker:
             self.slab.record(H.REQUEST_US, latency_ns // 1000)
         self.slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
         if sending.charged_ns:
-            self._settle(len(ask.body), sending, attempt.answer)
+            self._settle(weight_bytes, sending, attempt.answer)
         return attempt
 
     def _url_of(self, path: str) -> str:

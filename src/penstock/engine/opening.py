@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
@@ -47,11 +48,13 @@ from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
 from penstock.providers.structured import STRICT_DIALECTS, why_not_strict
 from penstock.record import Record
+from penstock.sources.attachments import attacher
 from penstock.sources.inputs import Inputs
 from penstock.sources.objects import spooled
 from penstock.version import VERSION
 
 SAMPLE_RECORDS = 50
+SAMPLE_ATTACHED = 5
 STDIN = "-"
 ELSEWHERE = "Mend that, or name another place by --run-dir."
 # Why there can be no directory at a path, whatever the state of the disk.
@@ -211,9 +214,17 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     )
     check_types(Path(job.output), columns)
     id_column = schema.id_column(job.id)
-    sample = list(inputs.sample(SAMPLE_RECORDS))
+    sample = sample_of(job, inputs)
     refuse_unrenderable(provider, sample)
     return Checked(inputs, provider, columns, id_column, sample)
+
+
+def sample_of(job: Job, inputs: Inputs) -> list[Record]:
+    """Some records to try the job on, with their images and files: fewer where they have some."""
+    attach = attacher(job)
+    if attach is None:
+        return list(inputs.sample(SAMPLE_RECORDS))
+    return [attach(record) for record in islice(inputs.sample(SAMPLE_ATTACHED), SAMPLE_ATTACHED)]
 
 
 def refuse_unsendable(job: Job, headers: Mapping[str, str]) -> None:

@@ -19,6 +19,8 @@ class Pending(msgspec.Struct, gc=False, eq=False):
     request: Request | None = None
     more: tuple[dict[str, Any], ...] = ()  # messages after the record's own; see Provider.request
     attempts: int = 0  # that count against --max-attempts
+    attached: Record | None = None  # with its images and files, until its request is made
+    known_as: str | None = None  # the hash of its first request, where that is not at hand
     invalid: int = 0  # answers that did not match the schema; attempts too
     spent: Answer | None = None  # the tokens of those answers, summed
     failed_ns: int = 0  # when a transport failure or a 5xx was first seen

@@ -24,6 +24,7 @@ from penstock.job import Job
 from penstock.observe.redactor import Redactor
 from penstock.providers.provider import Provider, Request, UnrenderableRecord, provider_for
 from penstock.record import Record
+from penstock.sources.attachments import attacher
 from penstock.transport.choice import transport_for
 
 
@@ -48,7 +49,9 @@ def try_records(job: Job, environment: Mapping[str, str], records: Sequence[Reco
     """
     key, headers = find_key(job, environment), extra_headers(job, environment)
     refuse_unsendable(job, headers)
-    provider = provider_for(job)
+    provider, attach = provider_for(job), attacher(job)
+    if attach is not None:
+        records = list(map(attach, records))
     sent = {**provider.headers(key.reveal() if key else None), **headers}
     redactor = Redactor(secrets_of(key, job, headers))
     return uvloop.run(ask_each(job, provider, sent, redactor, records))

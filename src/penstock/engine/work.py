@@ -14,6 +14,7 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -32,7 +33,10 @@ from penstock.providers.provider import Answer, Refusal, Request, UnrenderableRe
 from penstock.providers.structured import correction
 from penstock.record import Record
 
+READERS = 4  # threads that read images and files
 SECOND_NS = 1_000_000_000
+
+Attach = Callable[[Record], Record]  # gives a record its images and files
 SHORTEST_TIMER_SECONDS = 0.001
 
 
@@ -46,6 +50,7 @@ class Work:
         max_attempts: int,
         max_output_retries: int,
         judge: Judge | None,
+        attach: Attach | None,
         budget_share: float,
         lanes: Sequence[Lane],
         slab: Slab,
@@ -59,6 +64,8 @@ class Work:
         self._max_attempts = max_attempts
         self._max_output_retries = max_output_retries
         self._judge = judge
+        self._attach = attach
+        self._readers = ThreadPoolExecutor(READERS, "penstock-read") if attach else None
         self._lanes = lanes
         self._lane = lanes[0]
         self._slab = slab
@@ -142,6 +149,8 @@ class Work:
             lane = self._lanes[pending.lane]
             mark(cell, pending.record.row + 1)  # before anything that the row could break
             try:
+                if self._attach is not None and pending.request is None:
+                    await self._read(pending, self._attach)
                 request = pending.request or self._begin(pending)
                 if request is not None:
                     self._follow(pending, lane, await lane.asker.ask(request))
@@ -243,18 +252,32 @@ class Work:
 
     # --- serving ----------------------------------------------------------------------------------
 
+    async def _read(self, pending: Pending, attach: Attach) -> None:
+        """Have a thread read a record's images and files.
+
+        They stay with its request alone, and only while that is on its way: those of all records
+        that wait for a retry would not fit into memory.
+        """
+        pending.first_ns = pending.first_ns or monotonic_ns()
+        attached = self._loop.run_in_executor(self._readers, attach, pending.record)
+        pending.attached = await attached
+
     def _begin(self, pending: Pending) -> Request | None:
         """The request of a fresh record; None where none can be made, and the record has ended."""
-        record = pending.record
-        pending.first_ns = monotonic_ns()
+        record = pending.attached or pending.record
+        pending.attached = None
+        pending.first_ns = pending.first_ns or monotonic_ns()
         problem = record.problem
         if problem is None:
             try:
-                pending.request = self._lane.provider.request(record)
+                request = self._lane.provider.request(record, pending.more)
             except UnrenderableRecord as error:
                 problem = str(error)
             else:
-                return pending.request
+                if pending.known_as is not None:
+                    request = known_as(request, pending.known_as)
+                pending.request = request
+                return request
         message = f"{record.where}: {problem}"
         self._ending.unasked(record, pending.shard, "invalid_input", message)
         return None
@@ -324,19 +347,30 @@ class Work:
         At once, and ahead of fresh records: the server is well, so nothing is to be waited for.
         """
         more = (*pending.more, *correction(answer.output or "", problem))
-        try:
-            request = lane.provider.request(pending.record, more)
-        except UnrenderableRecord:
-            return False
-        first, pending.more = pending.request, more
-        # Whoever asks the same of the same record finds its answer by the first request's hash.
-        pending.request = request if first is None else same_hash(request, first)
+        self._let_go(pending)
+        if self._attach is None:
+            try:
+                request = lane.provider.request(pending.record, more)
+            except UnrenderableRecord:
+                return False
+            pending.request = known_as(request, pending.known_as or "")
+        pending.more = more
         pending.invalid += 1
         pending.spent = answer if pending.spent is None else with_tokens(answer, pending.spent)
         self._ending.spent(answer)
         self._slab.add(retry_cell(INVALID), 1)
         self._queue.appendleft(pending)
         return True
+
+    def _let_go(self, pending: Pending) -> None:
+        """Keep of a record's request its name alone: one that follows it is known by it, too.
+
+        Whoever asks the same of the same record finds its answer by the hash of the first request.
+        """
+        if pending.request is not None and pending.known_as is None:
+            pending.known_as = pending.request.request_hash
+        if self._attach is not None:
+            pending.request = None
 
     def _again(self, pending: Pending, throttled: bool, decision: retry.Decision) -> None:
         """Put a record on the heap.
@@ -349,6 +383,8 @@ class Work:
             if not pending.attempts:
                 self._queue.append(pending)
                 return
+        if self._attach is not None:
+            self._let_go(pending)
         self._heap.push(monotonic_ns() + int(decision.delay_seconds * SECOND_NS), pending)
 
     def _note_health(self, pending: Pending, lane: Lane, attempt: Attempt, unproven: bool) -> int:
@@ -407,9 +443,9 @@ class Work:
         return self.exhausted and all(pending.failed_ns for pending in self._queue)
 
 
-def same_hash(request: Request, first: Request) -> Request:
+def known_as(request: Request, request_hash: str) -> Request:
     """`request`, under the hash of the record's first one."""
-    return msgspec.structs.replace(request, request_hash=first.request_hash)
+    return msgspec.structs.replace(request, request_hash=request_hash)
 
 
 def failed(attempt: Attempt) -> bool:

@@ -61,6 +61,7 @@ from penstock.observe.bottleneck import Hold, slot_time
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H
 from penstock.providers.provider import provider_for
+from penstock.sources.attachments import attacher
 from penstock.transport.choice import transport_for
 
 BEAT_SECONDS = 0.05
@@ -148,6 +149,7 @@ class Worker:
             max_attempts=job.max_attempts,
             max_output_retries=job.max_output_retries,
             judge=judge_of(job),
+            attach=attacher(job),
             budget_share=1 / setup.workers,
             lanes=self._lanes,
             slab=self._slab,

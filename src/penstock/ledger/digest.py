@@ -19,7 +19,7 @@ _NULLS: Final = b"\1"
 
 
 def digest(batch: pa.RecordBatch, head: bytes = b"") -> int:
-    """xxh3_64 over `head` and all columns of `batch`: booleans, fixed-width, string and binary ones.
+    """xxh3_64 over `head` and all columns of `batch`: booleans, fixed-width, string and binary.
 
     The batch must be valid (`validate(full=True)`), as buffers are read by their offsets.
     """

@@ -10,7 +10,8 @@ from penstock.job import Job
 
 def check_batch(job: Job) -> None:
     """Raises JobError where an option would change requests that are written out already."""
-    for name in ("prompt", "system", "messages", "model", "schema", "param"):
+    names = ("prompt", "system", "messages", "image", "file", "model", "schema", "param")
+    for name in names:
         if getattr(job, name):
             raise JobError(
                 f"--{name} is given, but the input's lines are OpenAI batch lines",

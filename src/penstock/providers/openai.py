@@ -15,7 +15,7 @@ from penstock.errors import JobError
 from penstock.job import Job, nested
 from penstock.providers.allowance import RenderError
 from penstock.providers.batch import path_below
-from penstock.providers.conversation import Conversation
+from penstock.providers.conversation import Conversation, weight_bytes
 from penstock.providers.openai_answers import shape_for
 from penstock.providers.openai_verdicts import RULES
 from penstock.providers.provider import (
@@ -102,13 +102,15 @@ class OpenAI:
             raise UnrenderableRecord(one_line(str(error))) from None
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
             raise UnrenderableRecord(one_line(f"can't be written as JSON: {error}")) from None
+        weight = weight_bytes(len(written), record.fields) if self.conversation.attached else 0
         body = b"".join((self.head, written, self.tail))
         return Request(
             CHAT_PATH,
             body,
             request_hash(CHAT_PATH, body),
-            predicted_tokens(len(written)),
+            predicted_tokens(weight or len(written)),
             self.output_tokens,
+            weight,
         )
 
     def batch_request(self, line: BatchLine) -> Request:

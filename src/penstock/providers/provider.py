@@ -33,6 +33,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     request_hash: str  # xxh3-128 of path and body, in hex: neither key nor host
     input_tokens: int  # predicted
     output_tokens: int  # the most that the body asks for; 0 where it does not say
+    weight_bytes: int = 0  # what its tokens are learned by, where that is not the body's length
 
 
 class Answer(msgspec.Struct, gc=False):
