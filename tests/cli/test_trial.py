@@ -82,3 +82,16 @@ def test_a_job_that_can_not_work_is_refused_before_a_request(
     assert "there is no column 'txt'" in penstock(*job, "--prompt", "{{ txt }}").err
     assert penstock(*job, "-n", 0).code == 2
     assert provider.stats()["received"] == 0
+
+
+def test_an_answer_that_would_not_count_says_why(penstock: Penstock, job: list[str]) -> None:
+    schema = '{"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}'
+    with spawn(Settings(invalid_output=1.0)) as odd:
+        found = penstock(*job, "--base-url", odd.base_url, "-n", 2, "--schema", schema)
+        assert found.out.startswith("row 0 (r-0) · invalid_output: ")
+        assert "2 asked, 0 answered" in found.out
+        [one, _] = penstock(
+            *job, "--base-url", odd.base_url, "-n", 2, "--schema", schema, "--json"
+        ).json["records"]
+    assert (one["outcome"], one["error_class"]) == ("failed", "invalid_output")
+    assert "is not of type" in one["error_message"] and one["output"]

@@ -17,7 +17,7 @@ from ledger.ledger_rows import answer, dead
 from penstock.disk import Disk
 from penstock.engine import limits, opening
 from penstock.engine.credentials import Secret
-from penstock.engine.opening import OBJECTS, OpenRun, open_run, run_directory_of
+from penstock.engine.opening import OBJECTS, OpenRun, job_of_redo, open_run, run_directory_of
 from penstock.errors import (
     InputError,
     JobError,
@@ -30,12 +30,14 @@ from penstock.errors import (
 )
 from penstock.job import Job
 from penstock.ledger import lock
-from penstock.ledger.generation import begin_redo
+from penstock.ledger.generation import Generation, begin_redo
+from penstock.ledger.manifest import public_job
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.ledger.schema import batch_of
 from penstock.ledger.segment import SegmentWriter
+from penstock.origins import convert
 from penstock.record import Result
 
 CANARY = "sk-canary-0123456789"
@@ -437,3 +439,12 @@ def test_a_run_is_moved_aside_with_its_lock_held(
         pass
     with open_run(place.job(fresh=True), {}) as opened:
         assert opened.plan.epoch == 1
+
+
+def test_a_redo_s_messages_and_schema_are_what_they_were() -> None:
+    asked = convert({"messages": [{"role": "user", "content": "x"}], "schema": {"type": "object"}})
+    job = public_job(msgspec.structs.replace(asked, model="n"))
+    redo = Generation(1, "2026-03-01T12:00:00Z", job, RowSet([(0, 1)]))
+    found = job_of_redo(Job(model="m", prompt="p", rpm=5), redo)
+    assert (found.messages, found.schema, found.prompt) == (asked.messages, asked.schema, None)
+    assert (found.model, found.rpm) == ("n", 5)

@@ -106,7 +106,8 @@ def outcome_words(one: Tried) -> str:
         return f"failed: {status}{attempt.verdict.error_class}{took}"
     known = (("in", answer.input_tokens), ("out", answer.output_tokens))
     tokens = ", ".join(f"{count(number)} {way}" for way, number in known if number is not None)
-    return " · ".join(part for part in (answer.finish_reason, tokens) if part) + took
+    fate = f"{one.fate.error_class}: {one.fate.message}" if one.fate.error_class else None
+    return " · ".join(part for part in (fate, answer.finish_reason, tokens) if part) + took
 
 
 def said(one: Tried) -> str:
@@ -142,7 +143,7 @@ def json_of(one: Tried) -> dict[str, Any]:
         "latency_seconds": attempt.latency_seconds if attempt else None,
         "http_status": (attempt.status or None) if attempt else None,
         "error_class": error_class(one),
-        "error_message": one.problem or (None if answer else refused),
+        "error_message": one.problem or one.fate.message or (None if answer else refused),
         "request_hash": one.request.request_hash if one.request else None,
     }
 
@@ -151,7 +152,7 @@ def error_class(one: Tried) -> str | None:
     """What a dead letter of it would be; None where it was answered."""
     if one.attempt is None:
         return "invalid_input"
-    return None if one.answered else one.attempt.verdict.error_class
+    return None if one.answered else one.fate.error_class or one.attempt.verdict.error_class
 
 
 def summary(tried: Sequence[Tried]) -> dict[str, Any]:
@@ -162,10 +163,11 @@ def summary(tried: Sequence[Tried]) -> dict[str, Any]:
         for one in tried
         if one.attempt is not None and one.answered and one.attempt.latency_seconds is not None
     )
+    succeeded = sum(one.answered for one in tried)
     return {
         "asked": len(tried),
-        "succeeded": len(answers),
-        "failed": len(tried) - len(answers),
+        "succeeded": succeeded,
+        "failed": len(tried) - succeeded,
         "input_tokens": sum(answer.input_tokens or 0 for answer in answers),
         "output_tokens": sum(answer.output_tokens or 0 for answer in answers),
         "p50_seconds": took[len(took) // 2] if took else None,

@@ -17,6 +17,7 @@ from penstock.engine import limits
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
 from penstock.engine.credentials import extra_headers, find_key, secrets_of
+from penstock.engine.judge import GOOD, Fate, judge_of
 from penstock.engine.opening import largest_cost, refuse_unsendable
 from penstock.engine.pacer import Pacer
 from penstock.engine.region import Layout, Region, configure
@@ -35,11 +36,13 @@ class Tried(msgspec.Struct, frozen=True):
     request: Request | None  # None: none can be made, which `problem` says
     attempt: Attempt | None
     problem: str = ""
+    fate: Fate = GOOD  # of the answer, where the job asks something of its answers
 
     @property
     def answered(self) -> bool:
-        """Whether there is an answer."""
-        return self.attempt is not None and self.attempt.answer is not None
+        """Whether there is an answer that counts."""
+        is_there = self.attempt is not None and self.attempt.answer is not None
+        return is_there and not self.fate.error_class
 
 
 def try_records(job: Job, environment: Mapping[str, str], records: Sequence[Record]) -> list[Tried]:
@@ -72,7 +75,7 @@ async def ask_each(
     transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
     asker = Asker(provider, transport, Pacer(limiter), limiter, region.slab(0), job.base_url)
     asker.use_headers(headers, redactor)
-    slots = asyncio.Semaphore(limits.concurrency(job))
+    slots, judge = asyncio.Semaphore(limits.concurrency(job)), judge_of(job)
 
     async def ask(record: Record) -> Tried:
         try:
@@ -80,7 +83,10 @@ async def ask_each(
         except UnrenderableRecord as error:
             return Tried(record, None, None, str(error))
         async with slots:
-            return Tried(record, request, await asker.ask(request))
+            attempt = await asker.ask(request)
+        answer = attempt.answer
+        fate = GOOD if judge is None or answer is None else judge.fate(answer)
+        return Tried(record, request, attempt, fate=fate)
 
     try:
         return list(await asyncio.gather(*map(ask, records)))
