@@ -37,10 +37,19 @@ def test_openai_s_chat_is_asked_for_a_strict_schema() -> None:
     assert "additionalProperties" not in SCHEMA
 
 
-def test_a_schema_that_says_less_is_asked_for_as_it_is() -> None:
-    loose = {**SCHEMA, "required": ["n"]}
+def test_a_schema_that_says_less_is_asked_for_without_strict() -> None:
+    loose = {**SCHEMA, "required": ["n"], "properties": {"n": {"type": "integer"}, "o": {}}}
     wanted = body(schema=loose)["response_format"]["json_schema"]
-    assert wanted == {"name": "answer", "schema": loose, "strict": False}
+    closed_ = {**loose, "additionalProperties": False}
+    assert wanted == {"name": "answer", "schema": closed_, "strict": False}
+    opened = {**loose, "additionalProperties": True}
+    assert body(schema=opened)["response_format"]["json_schema"]["schema"] == opened
+
+
+@pytest.mark.parametrize("name", ["allOf", "not", "if"])
+def test_parts_that_hold_together_are_not_closed(name: str) -> None:
+    whole = {**SCHEMA, "properties": {"n": {name: [PART] if name == "allOf" else PART}}}
+    assert body(schema=whole)["response_format"]["json_schema"]["schema"] == whole
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from penstock.providers.refusals import one_line
 NAME: Final = "answer"
 
 # Dialects that know `strict`.
-STRICT_DIALECTS: Final = frozenset({"openai", "responses", "azure"})
+STRICT_DIALECTS: Final = frozenset({"openai", "openai-responses", "azure"})
 
 MOST_PROBLEMS: Final = 5  # that a model is told of at a time
 
@@ -31,6 +31,9 @@ NOT_STRICT: Final = frozenset(
         *("patternProperties", "propertyNames", "unevaluatedProperties", "contains", "prefixItems"),
         *("minProperties", "maxProperties", "uniqueItems"),
     }
+)
+TOGETHER: Final = frozenset(
+    {"allOf", "not", "if", "dependentSchemas", "unevaluatedProperties", "$dynamicRef"}
 )
 # Of which a schema has at least one, unless it allows anything.
 TELLING: Final = frozenset({"type", "anyOf", "enum", "const", "$ref", "properties"})
@@ -110,7 +113,7 @@ def children(schema: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def closed(schema: Any) -> Any:
-    """A schema whose objects allow no other properties, as `strict` wants it said."""
+    """A schema whose objects allow no other properties, but where it says otherwise."""
     if isinstance(schema, list):
         return [closed(one) for one in schema]
     if not isinstance(schema, dict):
@@ -129,9 +132,20 @@ def closed(schema: Any) -> Any:
 
 
 def json_schema_format(schema: dict[str, Any]) -> dict[str, Any]:
-    """The name, the schema and `strict`, as OpenAI's two APIs have them."""
-    strict = not why_not_strict(schema)
-    return {"name": NAME, "schema": closed(schema) if strict else schema, "strict": strict}
+    """The name, the schema and `strict`, as OpenAI's APIs have them; others take the schema of it.
+
+    Objects are closed where that is sound: OpenAI's `strict` wants it, Anthropic always does, and
+    what else a model would add is no column.
+    """
+    sent = schema if is_composed(schema) else closed(schema)
+    return {"name": NAME, "schema": sent, "strict": not why_not_strict(schema)}
+
+
+def is_composed(node: Any) -> bool:
+    """Whether parts of a schema hold for one object together: closed ones would bar each other."""
+    if isinstance(node, dict):
+        return bool(TOGETHER & node.keys()) or any(map(is_composed, node.values()))
+    return isinstance(node, list) and any(map(is_composed, node))
 
 
 def with_structure(job: Job, fields: dict[str, Any]) -> dict[str, Any]:
