@@ -26,6 +26,7 @@ LEVELS = (
     ("ledger", "simulator"),
     ("sources", "providers", "transport", "observe"),
     ("origins",),
+    ("endpoints",),
     ("answer_schema", "job", "record", "version", "disk_stream", "_core", "_wire"),
     ("disk",),
     ("errors", "system"),

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import msgspec
 import pyarrow
 
+from penstock.endpoints import at_one_place
 from penstock.engine.opening import OBJECTS
 from penstock.engine.run import run as run_job
 from penstock.engine.signals import Switch
@@ -156,7 +157,7 @@ def simulated(job: Job) -> Iterator[Job]:
     from penstock.simulator import TYPICAL, spawn  # late: few runs have use for it
 
     with spawn(TYPICAL) as simulator:
-        yield msgspec.structs.replace(job, base_url=simulator.base_url)
+        yield at_one_place(job, simulator.base_url)
 
 
 def job_for(

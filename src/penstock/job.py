@@ -20,6 +20,8 @@ from penstock.errors import JobError
 
 OPENAI_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_CONCURRENCY = 64
+AFFINITY_BYTES = 512  # of a request, which begins with the model's name
+MOST_AFFINITY_BYTES = 1 << 20
 
 OUTPUT_FORMATS = (".parquet", ".arrow", ".jsonl", ".csv")
 
@@ -221,6 +223,22 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     api_key_file: Annotated[
         str | None, option("Request", "A file that holds the key.", metavar="FILE")
     ] = None
+    api_key_command: Annotated[
+        str | None,
+        option(
+            "Request",
+            "A command that prints the key; it is run again when the key is refused.",
+            metavar="CMD",
+        ),
+    ] = None
+    api_key_refresh: Annotated[
+        Positive | None,
+        option(
+            "Request",
+            "Run --api-key-command again every S seconds, before the key expires.",
+            metavar="S",
+        ),
+    ] = None
     header: Annotated[
         dict[str, str],
         option(
@@ -238,6 +256,24 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     proxy: Annotated[
         str | None, option("Request", "An HTTP proxy for all requests.", metavar="URL")
     ] = None
+    endpoints: Annotated[
+        tuple[dict[str, Any], ...],
+        option(
+            "Request",
+            "Several endpoints: a JSON list of tables, each with options of its own, over those of "
+            "the job; see docs/endpoints.md.",
+            metavar="JSON",
+        ),
+    ] = ()
+    affinity: Annotated[
+        str,
+        option(
+            "Request",
+            "With `prefix` requests that begin alike go to the same of several endpoints, for its "
+            "prefix cache; `prefix:N` compares their first N bytes (512).",
+            metavar="none|prefix|prefix:N",
+        ),
+    ] = "none"
     simulate: Annotated[
         bool,
         option("Request", "Ask a simulated provider on this machine instead: no key, no cost."),
@@ -375,6 +411,11 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         """--grace in seconds."""
         return parse_duration(self.grace, "grace")
 
+    @property
+    def affinity_bytes(self) -> int:
+        """--affinity as how many bytes of a request are compared; 0 for none."""
+        return parse_affinity(self.affinity)
+
 
 class Option(msgspec.Struct, frozen=True):
     """One field of `Job`, as the command line, the reference and the API see it."""
@@ -472,6 +513,21 @@ def parse_duration(text: str, name: str) -> float:
     return seconds
 
 
+def parse_affinity(text: str) -> int:
+    """`none`, `prefix` or `prefix:N` as a number of bytes. Raises JobError."""
+    kind, _, count = text.partition(":")
+    if text == "none":
+        return 0
+    if text == "prefix":
+        return AFFINITY_BYTES
+    if kind != "prefix" or not count.isdecimal() or not 1 <= int(count[:9]) <= MOST_AFFINITY_BYTES:
+        raise JobError(
+            f"--affinity {text!r}: expected none, prefix, or prefix:N with N of 1 to "
+            f"{MOST_AFFINITY_BYTES:,} bytes"
+        )
+    return int(count)
+
+
 def check(job: Job) -> None:
     """What types can't say. Raises JobError, so that nothing is sent for a job that can't work."""
     if job.prompt is not None and not job.prompt.strip():
@@ -482,8 +538,15 @@ def check(job: Job) -> None:
             f"--output {job.output!r}: the format can't be told from its suffix",
             f"Allowed: {', '.join(OUTPUT_FORMATS)}.",
         )
-    if job.api_key_env and job.api_key_file:
-        raise JobError("both --api-key-env and --api-key-file are given", "Keep one of them.")
+    sources = ("api_key_env", "api_key_file", "api_key_command")
+    given = ["--" + name.replace("_", "-") for name in sources if getattr(job, name)]
+    if len(given) > 1:
+        raise JobError(f"both {given[0]} and {given[1]} are given", "Keep one of them.")
+    if job.api_key_refresh is not None and not job.api_key_command:
+        raise JobError(
+            "--api-key-refresh is given without --api-key-command",
+            "Name the command that prints the key.",
+        )
     check_structure(job)
     check_media(job)
     check_url("base_url", job.base_url)
@@ -504,6 +567,7 @@ def check(job: Job) -> None:
     parse_percent(job.stop_failed, "stop_failed")
     parse_percent(job.allow_failed, "allow_failed")
     parse_duration(job.grace, "grace")
+    parse_affinity(job.affinity)
     if job.timeout == float("inf"):
         raise JobError("--timeout inf: expected a number of seconds", "Give a long one: 86400.")
 

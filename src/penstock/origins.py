@@ -16,7 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from penstock import endpoints
 from penstock.answer_schema import check_schema, is_path, read_schema
+from penstock.endpoints import check_endpoints
 from penstock.errors import JobError
 from penstock.job import MOST, MOST_SLOTS, Job, Option, check, options
 
@@ -29,6 +31,7 @@ QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})
 # What an option's value has to be, in words; a whole number is a Count, a number is Positive.
 MESSAGES = "a column's name, or a list of messages of a role and a content or content_file"
 OF_OPTION = {
+    "endpoints": "a list of tables of options",
     "messages": MESSAGES,
     "schema": "a file of a JSON Schema, a type as module:Model, or a table",
     "max_output_retries": "a whole number from 0 to 1,000",
@@ -63,6 +66,7 @@ def load_job(
         values = {**values, **with_files(layer)}
     job = convert(values)
     check(job)
+    check_endpoints(job)
     return job
 
 
@@ -131,7 +135,11 @@ def read_job_file(path: Path) -> dict[str, Any]:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise JobError(f"job file {path}: {reason(error)}", "Mend it, or name another.") from None
-    values = {key.replace("-", "_"): value for key, value in values.items()}
+    values = underscored(values)
+    if isinstance(tables := values.get("endpoints"), list):
+        values["endpoints"] = [
+            underscored(table) if isinstance(table, dict) else table for table in tables
+        ]
     if isinstance(values.get("inputs"), str):
         values["inputs"] = [values["inputs"]]
     try:
@@ -139,8 +147,9 @@ def read_job_file(path: Path) -> dict[str, Any]:
     except JobError as error:
         raise JobError(f"job file {path}: {error.what}", error.next_step) from None
     here = path.parent
-    for key in PATH_KEYS & values.keys():
-        values[key] = str(here / values[key])
+    for table in (values, *values.get("endpoints", ())):
+        for key in PATH_KEYS & table.keys():
+            table[key] = str(here / table[key])
     if "inputs" in values:
         values["inputs"] = [item if item == "-" else str(here / item) for item in values["inputs"]]
     if isinstance(values.get("schema"), str) and is_path(values["schema"], here):
@@ -154,6 +163,11 @@ def below(here: Path, message: dict[str, Any]) -> dict[str, Any]:
     """A message whose file is named from the folder `here`."""
     file = message.get("content_file")
     return message if file is None else {**message, "content_file": str(here / file)}
+
+
+def underscored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with their keys as options are named: `base-url` is `base_url`."""
+    return {key.replace("-", "_"): value for key, value in values.items()}
 
 
 def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -172,8 +186,8 @@ def parse_text(one: Option, text: str, where: str) -> Any:
         return tuple(text.split(os.pathsep))
     if get_origin(one.type) is dict:
         return dict(parse_pair(one, part) for part in text.split("\n") if part)
-    if one.name == "messages" and text.lstrip().startswith("["):
-        return json_of(text, where)
+    if one.name == "endpoints" or (one.name == "messages" and text.lstrip().startswith("[")):
+        return json_of(one, text, where)
     if text in allowed_words(one):
         return text
     kind = plain_types(one.type)[0]
@@ -185,12 +199,12 @@ def parse_text(one: Option, text: str, where: str) -> Any:
         raise misfit(one, text, where) from None
 
 
-def json_of(text: str, where: str) -> Any:
+def json_of(one: Option, text: str, where: str) -> Any:
     """The value of an option that is written as JSON. Raises JobError."""
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError) as error:
-        raise JobError(f"{where}: not JSON: {error}", f"Expected {MESSAGES}.") from None
+        raise JobError(f"{where}: not JSON: {error}", f"Expected {OF_OPTION[one.name]}.") from None
 
 
 def parse_pair(one: Option, text: str) -> tuple[str, Any]:
@@ -216,6 +230,9 @@ def convert(values: Mapping[str, Any]) -> Job:
                 f"there is no option {key!r}",
                 f"Did you mean {near[0]!r}?" if near else "See `penstock run --help`.",
             )
+    tables = values.get("endpoints") or ()
+    for number, table in enumerate(tables if isinstance(tables, list | tuple) else (), 1):
+        check_table(number, table)
     try:
         return msgspec.convert({key: plain_text(key, one) for key, one in values.items()}, Job)
     except UnicodeEncodeError as error:
@@ -225,6 +242,24 @@ def convert(values: Mapping[str, Any]) -> Job:
         if key in LONG and not isinstance(values[key], str):  # too long to be shown whole
             raise JobError(f"{known[key].flag}: {error}", f"Expected {OF_OPTION[key]}.") from None
         raise misfit(known[key], values[key], known[key].flag) from None
+
+
+def check_table(number: int, table: Any) -> None:
+    """Raises JobError for an endpoint with an unknown key, or a value of the wrong type."""
+    if not isinstance(table, dict):
+        raise JobError(f"endpoint {number} {table!r}: expected a table of options")
+    for key in table:
+        known = (*endpoints.OPTIONS, *endpoints.OWN)
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            raise JobError(
+                f"endpoint {number}: an endpoint has no option {key!r} of its own",
+                f"Did you mean {near[0]!r}?" if near else f"It may have: {', '.join(known)}.",
+            )
+    try:
+        convert({key: value for key, value in table.items() if key in endpoints.OPTIONS})
+    except JobError as error:
+        raise JobError(f"endpoint {number}: {error.what}", error.next_step) from None
 
 
 def plain_text(key: str, value: Any) -> Any:

@@ -13,6 +13,7 @@ READERS = (
     "ending",
     "lane",
     "pacer",
+    "routed_work",
     "supervisor",
     "work",
     "worker_process",

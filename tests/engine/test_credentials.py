@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from penstock.engine import credentials
-from penstock.engine.credentials import Secret, extra_headers, find_key, secrets_of
+from penstock.engine.credentials import extra_headers, find_key, secrets_of
+from penstock.engine.secret import Secret
 from penstock.errors import JobError
 from penstock.job import Job
 

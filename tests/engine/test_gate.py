@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from engine.virtual_time import Clock, VirtualLoop
-from penstock.engine.gate import Gate
+from penstock.engine.gate import Gate, ToldGate
 
 
 def test_an_open_gate_is_passed_at_once_and_a_shut_one_is_not(clock: Clock) -> None:
@@ -130,3 +130,13 @@ def test_places_are_neither_lost_nor_made_however_many_are_cancelled(
         assert [gate.enter() for _ in range(4)] == [True, True, True, False]
 
     clock.run(main)
+
+
+def test_a_told_gate_tells_of_each_place_that_becomes_free() -> None:
+    told: list[bool] = []
+    gate = ToldGate(1, lambda: told.append(gate.locked()))
+    assert gate.enter()
+    assert not gate.enter()
+    assert told == []
+    gate.leave()
+    assert told == [False]

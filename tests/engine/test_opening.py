@@ -16,8 +16,8 @@ from engine.shards import rows_of
 from ledger.ledger_rows import answer, dead
 from penstock.disk import Disk
 from penstock.engine import limits, opening
-from penstock.engine.credentials import Secret
 from penstock.engine.opening import OBJECTS, OpenRun, job_of_redo, open_run, run_directory_of
+from penstock.engine.secret import Secret
 from penstock.errors import (
     InputError,
     JobError,

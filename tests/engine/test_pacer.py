@@ -14,7 +14,7 @@ from engine.limiters import limiter, limiters
 from engine.virtual_time import START_NS, Clock, VirtualLoop
 from penstock._core import PAUSED, Limiter
 from penstock.engine.limits import HORIZON_NS
-from penstock.engine.pacer import Draining, Pacer
+from penstock.engine.pacer import Diverted, Draining, Pacer
 
 SECOND = 1_000_000_000
 
@@ -372,5 +372,42 @@ def test_no_ticket_is_taken_further_ahead_than_the_horizon(clock: Clock) -> None
         await asyncio.gather(*(pacer.ticket(0, 0) for _ in range(8)))
         ahead = [due - now for now, due in counting.reserved if due >= 0]
         assert 0 < max(ahead) <= HORIZON_NS
+
+    clock.run(main)
+
+
+def test_while_it_is_held_nobody_gets_a_ticket_and_then_all_do_in_order(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        pacer = Pacer(limiter(rps=100))
+        order: list[int] = []
+
+        async def one(number: int) -> None:
+            await pacer.ticket(0, 0)
+            order.append(number)
+
+        pacer.hold()
+        assert not pacer.take(0, 0)
+        tasks = [loop.create_task(one(number)) for number in range(9)]
+        await asyncio.sleep(30)
+        assert order == [] and pacer.line == 9
+        pacer.release()
+        await asyncio.gather(*tasks)
+        assert order == list(range(9)) and pacer.line == 0
+        await asyncio.sleep(1)
+        assert pacer.take(0, 0)
+
+    clock.run(main)
+
+
+def test_who_is_diverted_leaves_the_line_and_others_may_come(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        pacer = Pacer(limiter(rpm=1))
+        tasks = [loop.create_task(pacer.ticket(0, 0)) for _ in range(3)]
+        await asyncio.sleep(1)
+        pacer.divert()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert {type(one) for one in results} == {Diverted}
+        assert pacer.line == 0
+        await asyncio.wait_for(pacer.ticket(0, 0), 130)
 
     clock.run(main)

@@ -57,7 +57,9 @@ class Scene:
         made = Job(**job)
         plan = Plan(
             job=made,
-            endpoints=(EndpointPlan(name="api", job=made, key=None, headers={}, buckets=[]),),
+            endpoints=(
+                EndpointPlan(name="api", job=made, key=None, headers={}, buckets=[], places=slots),
+            ),
             run_id="run",
             run_directory="/nowhere",
             epoch=1,

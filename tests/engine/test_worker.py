@@ -32,6 +32,7 @@ from penstock.engine.messages import (
     Goodbye,
     Hello,
     Message,
+    NewKey,
     Setup,
     Want,
 )
@@ -83,7 +84,7 @@ class Scene:
         self.channel.send(
             Setup(
                 self._job,
-                (EndpointSetup("api", self._job, key, {}),),
+                (EndpointSetup("api", self._job, key, {}, 0, SLOTS),),
                 RUN,
                 str(self.run_dir.path),
                 1,
@@ -389,6 +390,28 @@ def test_a_key_file_that_changed_is_read_again_and_all_that_was_refused_is_asked
         return chat() if known else error(401)
 
     play(main, serve, api_key_file=str(path))
+
+
+def test_a_key_that_a_command_printed_is_asked_for_anew_and_nothing_sent_until_it_comes(
+    play: Play,
+) -> None:
+    async def main(scene: Scene) -> None:
+        scene.lease(shard(0, 20))
+        await scene.until(lambda: bool(scene.of(Fatal)))
+        await asyncio.sleep(30)
+        assert scene.of(Fatal) == [Fatal("auth", "it says why", 401)]
+        assert len(scene.transport.requests) <= 2 * SLOTS
+        assert scene.slab.get(C.REQUESTS_SENT) == SLOTS
+        scene.channel.send(NewKey(0, "sk-new-0002", 1))
+        await scene.until(lambda: len(scene.rows) == 20)
+        assert survey(scene.run_dir, RUN).account.succeeded == 20
+        assert len(scene.of(Fatal)) == 1
+
+    def serve(request: Request) -> Any:
+        known = request.headers.get("Authorization") == "Bearer sk-new-0002"
+        return chat(text_of(request)) if known else error(401)
+
+    play(main, serve, api_key_command="get-token")
 
 
 def test_a_key_file_that_is_gone_stops_the_run_and_accuses_no_row(

@@ -7,19 +7,22 @@ would at that time, and remembers when it was asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
 from engine.limiters import limiter, slab
 from engine.virtual_time import START_NS, VirtualLoop
+from penstock._core import Slab
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
 from penstock.engine.lane import Lane
 from penstock.engine.limits import buckets_of
 from penstock.engine.pacer import Pacer
 from penstock.engine.pending import Pending
+from penstock.engine.routed_work import RoutedWork
 from penstock.engine.work import Work
 from penstock.job import Job
 from penstock.ledger.mark import ShardMark
@@ -36,16 +39,25 @@ MARK = ShardMark(0, 1_000_000, 7)
 Weather = Callable[[float, str], tuple[float, Response | Failure]]
 
 
+class Place(NamedTuple):
+    """An endpoint beside the first: its weather, limits and weight."""
+
+    weather: Weather
+    limits: dict[str, Any] = {}  # noqa: RUF012
+    weight: float = 1.0
+
+
 class Sky:
     """The transport."""
 
-    def __init__(self, loop: VirtualLoop, weather: Weather) -> None:
+    def __init__(self, loop: VirtualLoop, *weathers: Weather) -> None:
         self.counters = Counters()
+        self.to: list[int] = []  # which endpoint each of `sent` went to
         self.tried: list[float] = []  # when each request was to be sent, in seconds
         self.sent: list[tuple[float, str]] = []  # those that were, and their text
         self.in_flight = 0
         self._loop = loop
-        self._weather = weather
+        self._weathers = weathers
 
     def now(self) -> float:
         return (self._loop.now_ns - START_NS) / 1e9
@@ -53,7 +65,9 @@ class Sky:
     async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
         text = msgspec.json.decode(request.body)["messages"][0]["content"]
         self.tried.append(self.now())
-        seconds, came = self._weather(self.now(), text)
+        place = int(request.url.partition("//")[2].partition(".")[0].removeprefix("api") or 0)
+        weather = self._weathers[place]
+        seconds, came = weather(self.now(), text)
         if isinstance(came, Failure) and not came.sent_ns:  # no connection, so no ticket
             await asyncio.sleep(seconds)
             return came
@@ -62,7 +76,8 @@ class Sky:
             await waiting
         sent_ns = self._loop.now_ns
         self.sent.append((self.now(), text))
-        seconds, came = self._weather(self.now(), text)
+        self.to.append(place)
+        seconds, came = weather(self.now(), text)
         self.in_flight += 1
         try:
             await asyncio.sleep(seconds)
@@ -81,17 +96,22 @@ class Ended:
         self.congested = False
         self.times: dict[int, float] = {}
         self.failed: dict[int, str] = {}
+        self.by: dict[int, int] = {}  # the endpoint that answered last
+        self.attempts: dict[int, int] = {}
         self._sky = sky
 
     def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
         row = pending.record.row
         assert row not in self.times, f"row {row} ended twice"
         self.times[row] = self._sky.now()
+        self.by[row], self.attempts[row] = pending.lane, pending.attempts
         if error_class:
             self.failed[row] = error_class
         else:
             assert attempt.answer is not None
-            assert attempt.answer.output == f"echo: text {row}"
+            assert attempt.answer.output is not None
+            assert attempt.answer.output.startswith("echo: ")
+            assert attempt.answer.output.split("=")[-1].endswith(f"text {row}")
 
     def between(self, begin: float, end: float) -> int:
         """How many ended in this span."""
@@ -110,30 +130,30 @@ class Station:
         max_attempts: int,
         beat_seconds: float = 0.05,
         most_rows: int = 1_000_000,
+        others: Sequence[Place] = (),
+        affinity_bytes: int = 0,
         **limits: Any,
     ) -> None:
-        self.sky = Sky(loop, weather)
+        places = [Place(weather, limits), *others]
+        self.sky = Sky(loop, *(place.weather for place in places))
         self.ended = Ended(self.sky)
-        self.limiter = limiter(**limits)
-        self.pacer = Pacer(self.limiter)
         self.downs: list[float] = []  # when
         self.fatals: list[Attempt] = []
         self.most_held = 0
         self.rows = 0
-        provider = OpenAI(Job(model="m", prompt="{{ text }}", base_url=URL))
-        counts = slab(slots)
-        asker = Asker(provider, self.sky, self.pacer, self.limiter, counts, URL)
-        asker.use_headers({}, Redactor(()))
-        buckets = buckets_of(Job(**limits), 1)
-        lane = Lane(0, "api", provider, asker, self.limiter, buckets, slots)
-        self.work = Work(
+        counts = slab(slots * len(places))
+        self.lanes = [self._lane(n, place, slots, counts) for n, place in enumerate(places)]
+        self.limiter, self.pacer = self.lanes[0].limiter, self.lanes[0].asker.pacer
+        slots *= len(places)
+        make = partial(RoutedWork, affinity_bytes=affinity_bytes) if others else Work
+        self.work = make(
             slots=slots,
             max_attempts=max_attempts,
             max_output_retries=2,
             judge=None,
             attach=None,
             budget_share=1.0,
-            lanes=[lane],
+            lanes=self.lanes,
             slab=counts,
             ending=self.ended,  # type: ignore[arg-type]
             on_fatal=lambda _, attempt: self.fatals.append(attempt),
@@ -146,6 +166,17 @@ class Station:
         self._most_rows = most_rows
         self._tasks = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]
         self._tasks.append(loop.create_task(self._beat()))
+
+    def _lane(self, number: int, place: Place, slots: int, counts: Slab) -> Lane:
+        """A lane with so many places; the first one's URL is URL."""
+        provider = OpenAI(Job(model="m", prompt="{{ text }}", base_url=URL))
+        limits, url = limiter(**place.limits), URL.replace("api", f"api{number or ''}")
+        asker = Asker(provider, self.sky, Pacer(limits), limits, counts, url)
+        asker.use_headers({}, Redactor(()))
+        buckets = buckets_of(Job(**place.limits), 1)
+        return Lane(
+            number, f"api{number}", provider, asker, limits, buckets, slots, weight=place.weight
+        )
 
     async def _beat(self) -> None:
         while True:

@@ -26,6 +26,17 @@ SAMPLES: list[tuple[Event, str]] = [
         events.EndpointUp(endpoint="http://h/v1", down_seconds=75.0),
         "endpoint http://h/v1 answers again, after 1:15",
     ),
+    (
+        events.EndpointPaused(endpoint="eu", seconds=60.0),
+        "endpoint eu throttles: left alone for 1:00, others go on",
+    ),
+    (
+        events.EndpointOut(
+            endpoint="eu", cause="refuses for good, auth (HTTP 401)", next_step="Check the key"
+        ),
+        "endpoint eu refuses for good, auth (HTTP 401); it is asked no more, others go on. "
+        "Check the key; the same command asks it again",
+    ),
     (events.Throttled(answers=40, seconds=10.0), "the provider throttled 40 times in 10 s"),
     (
         events.CheckpointWritten(rows_done=5000, low_water=4000, write_seconds=0.01, use=Use()),

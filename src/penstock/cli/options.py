@@ -123,11 +123,20 @@ def command_line() -> str:
     """
     arguments = sys.argv[1:]
     for place, argument in enumerate(arguments):
-        if argument == "--header" and arguments[place + 1 :]:
+        if argument == "--endpoints" and arguments[place + 1 :]:
+            arguments[place + 1] = without_headers(arguments[place + 1])
+        elif argument.startswith("--endpoints="):
+            arguments[place] = "--endpoints=" + without_headers(argument.partition("=")[2])
+        elif argument == "--header" and arguments[place + 1 :]:
             arguments[place + 1] = without_value(arguments[place + 1])
         elif argument.startswith("--header="):
             arguments[place] = "--header=" + without_value(argument.removeprefix("--header="))
     return shlex.join(["penstock", *arguments])
+
+
+def without_headers(endpoints: str) -> str:
+    """The JSON of --endpoints; all of it is masked where there are headers in it."""
+    return "***" if "header" in endpoints else endpoints
 
 
 def without_value(header: str) -> str:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.endpoints import first_of
 from penstock.engine.credentials import OPENAI_HOST, OPENAI_VARIABLE
 from penstock.job import Job
 from penstock.providers.provider import Provider, Request
@@ -58,6 +59,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 def shown(request: Request, provider: Provider, job: Job) -> Shown:
     """A request as its job would send it."""
+    job = first_of(job)
     base_url = SIMULATED if job.simulate else job.base_url.rstrip("/")
     key, own = place_of_key(job), places_of_headers(job)
     literal = {name: without_secrets(name, value) for name, value in job.header.items()}
@@ -79,6 +81,8 @@ def place_of_key(job: Job) -> str | None:
     """Where a job's key comes from, as a shell writes it; None where no key is sent."""
     if job.api_key_file:
         return f"$(cat {shlex.quote(job.api_key_file)})"
+    if job.api_key_command:
+        return f"$({job.api_key_command})"
     if job.api_key_env:
         return f"${job.api_key_env}"
     asks_openai = not job.simulate and urlsplit(job.base_url).hostname == OPENAI_HOST

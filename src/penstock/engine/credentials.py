@@ -1,16 +1,21 @@
-"""The key: where it comes from, and a type that does not show it.
+"""The key: where it comes from.
 
-A key is read from the environment or a file, never from an argument. OPENAI_API_KEY is for OpenAI's
-own host: it is not sent elsewhere unless it is named.
+A key is read from the environment, a file or what a command prints, never from an argument.
+OPENAI_API_KEY is for OpenAI's own host: it is not sent elsewhere unless it is named.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
+from penstock.engine.key_command import key_printed_by
+from penstock.engine.secret import Secret, checked
 from penstock.errors import JobError
 from penstock.job import Job
 
@@ -23,32 +28,27 @@ NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 FRAMING = frozenset({"connection", "content-length", "expect", "transfer-encoding", "upgrade"})
 
 
-class Secret:
-    """A key that neither repr nor str nor a format shows."""
+class Access(msgspec.Struct, frozen=True):
+    """By what an endpoint is asked."""
 
-    __slots__ = ("_value",)
+    key: Secret | None = None
+    headers: dict[str, str] = {}  # the job's own, `env:` replaced
+    renew: Callable[[], Secret] | None = None  # another key, from the command that prints it
 
-    def __init__(self, value: str) -> None:
-        self._value = value
 
-    def reveal(self) -> str:
-        """The key itself, for the request's header alone."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
+def access_to(job: Job, environment: Mapping[str, str]) -> Access:
+    """The key and the headers of a job's endpoint. Raises JobError."""
+    command = job.api_key_command
+    renew = partial(key_printed_by, command, environment) if command else None
+    return Access(find_key(job, environment), extra_headers(job, environment), renew)
 
 
 def find_key(job: Job, environment: Mapping[str, str]) -> Secret | None:
     """The job's key, or None where the endpoint is asked without one. Raises JobError."""
     if job.api_key_file:
         return read_key_file(Path(job.api_key_file))
+    if job.api_key_command:
+        return key_printed_by(job.api_key_command, environment)
     name = job.api_key_env
     if name is None:
         if urlsplit(job.base_url).hostname != OPENAI_HOST:
@@ -58,8 +58,8 @@ def find_key(job: Job, environment: Mapping[str, str]) -> Secret | None:
     if not value:
         raise JobError(
             f"there is no key: the environment variable {name} is not set",
-            f"Set {name}, or name another by --api-key-env or a file by --api-key-file; "
-            "--simulate needs none.",
+            f"Set {name}, or name another by --api-key-env, a file by --api-key-file or a command "
+            "by --api-key-command; --simulate needs none.",
         )
     return checked(value, f"the environment variable {name}")
 
@@ -73,13 +73,6 @@ def read_key_file(path: Path) -> Secret:
     if not value:
         raise JobError(f"--api-key-file {path}: the file is empty", "Put the key into it.")
     return checked(value, f"--api-key-file {path}")
-
-
-def checked(value: str, where: str) -> Secret:
-    """`value` as a key; one that can't stand in a header is refused, without showing it."""
-    if not value.isascii() or not value.isprintable():
-        raise JobError(f"{where}: holds characters that no key has", "Check what it holds.")
-    return Secret(value)
 
 
 def extra_headers(job: Job, environment: Mapping[str, str]) -> dict[str, str]:

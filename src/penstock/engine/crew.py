@@ -10,8 +10,6 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-import msgspec
-
 from penstock._core import monotonic_ns
 from penstock.engine.limits import share
 from penstock.engine.messages import (
@@ -21,9 +19,10 @@ from penstock.engine.messages import (
     Exhausted,
     FromWorker,
     Lease,
+    Message,
     Setup,
 )
-from penstock.engine.plan import EndpointPlan, Plan
+from penstock.engine.plan import Plan
 from penstock.engine.region import Region
 from penstock.engine.respawn import Respawn
 from penstock.engine.stopping import Stopped, crash_loop, disk_failed, no_process
@@ -49,6 +48,7 @@ class Crew:
         plan: Plan,
         observer: Observer,
         *,
+        setups: Callable[[WorkerProcess], tuple[EndpointSetup, ...]],
         on_message: Callable[[WorkerProcess, FromWorker], None],
         on_written: Callable[[list[Written]], None],
         on_death: Callable[[WorkerProcess, int, list[int]], None],
@@ -57,6 +57,7 @@ class Crew:
     ) -> None:
         self._plan = plan
         self._observer = observer
+        self._setups = setups
         self._on_message = on_message
         self._on_written = on_written
         self._on_death = on_death
@@ -134,7 +135,7 @@ class Crew:
         plan = self._plan
         return Setup(
             plan.job,
-            tuple(map(endpoint_setup, plan.endpoints)),
+            self._setups(worker),
             plan.run_id,
             str(plan.run_directory),
             plan.epoch,
@@ -162,18 +163,19 @@ class Crew:
     def tell_exhausted(self) -> None:
         """Tell all, also those that start later, that the input is at its end."""
         self._exhausted = True
-        self._tell(Exhausted())
+        self.tell(Exhausted())
 
     def drain(self, grace_seconds: float) -> None:
         """Have all finish what is in flight, and end."""
         self.draining = True
-        self._tell(Drain(grace_seconds))
+        self.tell(Drain(grace_seconds))
 
     def cut(self) -> None:
         """Have all commit what they have, and end."""
-        self._tell(Cut())
+        self.tell(Cut())
 
-    def _tell(self, message: msgspec.Struct) -> None:
+    def tell(self, message: Message) -> None:
+        """Tell all."""
         for worker in self._workers.values():
             worker.send(message)
 
@@ -233,12 +235,6 @@ class Crew:
         killed = status == -signal.SIGKILL
         if self._respawn.died(worker.seat, worker.ready, monotonic_ns(), was_killed=killed):
             self._on_stop(crash_loop(words))
-
-
-def endpoint_setup(endpoint: EndpointPlan) -> EndpointSetup:
-    """An endpoint as a worker is told of it."""
-    key = endpoint.key.reveal() if endpoint.key else None
-    return EndpointSetup(endpoint.name, endpoint.job, key, endpoint.headers)
 
 
 def cause_of(worker: WorkerProcess, status: int) -> str:

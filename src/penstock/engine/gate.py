@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class Gate:
@@ -59,3 +60,16 @@ class Gate:
             if not call.done():
                 call.set_result(None)
                 return
+
+
+class ToldGate(Gate):
+    """A gate that tells `on_leave` of each place that becomes free."""
+
+    def __init__(self, places: int, on_leave: Callable[[], None]) -> None:
+        super().__init__(places)
+        self._on_leave = on_leave
+
+    def leave(self) -> None:
+        """See Gate."""
+        super().leave()
+        self._on_leave()

@@ -7,6 +7,9 @@ limiter: the failures in a row that make it count as down, its pauses, whose tur
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import msgspec
 
 from penstock._core import Limiter, monotonic_ns
 from penstock.engine import retry
@@ -14,14 +17,20 @@ from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
 from penstock.engine.limits import Bucket
 from penstock.engine.pending import Pending
-from penstock.providers.provider import Provider
+from penstock.engine.routing import Standing
+from penstock.providers.provider import Provider, Request
+from penstock.record import Record
 
 THROTTLES_ALONE = 2  # then a record that the limit can't hold is a dead letter `exceeds_limit`
 SECOND_NS = 1_000_000_000
 
 
 class Lane:
-    """One endpoint; `slots` are the worker's own."""
+    """One endpoint, at which the worker has so many `slots`.
+
+    `dialect` is what its requests depend on; `of_first` makes those of the job's first endpoint,
+    where this one is asked otherwise.
+    """
 
     def __init__(
         self,
@@ -32,13 +41,26 @@ class Lane:
         limiter: Limiter,
         buckets: Sequence[Bucket],
         slots: int,
+        *,
+        weight: float = 1.0,
+        dialect: Sequence[str | None] = (),
+        of_first: Provider | None = None,
+        out: bool = False,
     ) -> None:
         self.index = index
+        self.bit = 1 << index
         self.name = name
         self.provider = provider
         self.asker = asker
         self.limiter = limiter
         self.buckets = buckets
+        self.weight = weight
+        self.dialect = dialect
+        self.places = slots
+        self.out = out  # it refused for good
+        self.starting = 0  # records that are to be asked for there, and have no request yet
+        self.turn = 0.0  # what it was given so far, by its weight
+        self._of_first = of_first
         self.pauses = retry.Pauses()
         self.probing = 0  # requests on their way to see whether it is back
         self.most_probing = max(1, int(slots * retry.PROBING_SHARE))
@@ -51,6 +73,50 @@ class Lane:
     def down(self) -> bool:
         """Whether the endpoint is down, as all workers together found."""
         return self.limiter.failures_in_a_row() >= retry.FAILURES_UNTIL_DOWN
+
+    @property
+    def lives(self) -> bool:
+        """Whether it may answer: that it is paused, or full, is no matter."""
+        return not self.out and not self.down
+
+    def open(self, now_ns: int) -> bool:
+        """Whether requests may go there now."""
+        paused = self.asker.pacer.held or self.limiter.paused_until() > now_ns
+        return self.lives and not paused
+
+    def standing(self, turn: float) -> Standing:
+        """How it stands, for a choice among endpoints of which the last one had its `turn`.
+
+        One that could not be asked for a while does not make up for it.
+        """
+        asker = self.asker
+        on_the_way = self.starting + asker.waiting
+        return Standing(
+            self.index,
+            asker.in_flight + on_the_way,
+            self.places,
+            asker.pacer.line,
+            on_the_way,
+            max(self.turn, turn),
+        )
+
+    def take_turn(self, turn: float) -> float:
+        """It is given a record, after one that had its `turn`; returns what turn it was."""
+        turn = max(self.turn, turn)
+        self.turn = turn + 1.0 / self.weight
+        return turn
+
+    def request(self, record: Record, more: Sequence[dict[str, Any]]) -> Request:
+        """See Provider: a request is known by that to the first endpoint, whichever is asked."""
+        request = self.provider.request(record, more)
+        if self._of_first is None:
+            return request
+        known_by = self._of_first.request(record, more).request_hash
+        return msgspec.structs.replace(request, request_hash=known_by)
+
+    def asks_as(self, other: Lane) -> bool:
+        """Whether its requests are those of another."""
+        return self.dialect == other.dialect
 
     def note_answered(self, attempt: Attempt) -> None:
         """It answered, be it with a refusal."""

@@ -102,10 +102,13 @@ def concurrency(job: Job) -> int:
 
 def worker_count(job: Job, cores: int) -> int:
     """Worker processes: as told (but never more than slots), else by cores, rate and slots."""
-    slots = concurrency(job)
-    if isinstance(job.workers, int):
-        return min(job.workers, slots)
-    rate = request_rate(job)
+    return workers_for(job.workers, concurrency(job), request_rate(job), cores)
+
+
+def workers_for(told: int | str, slots: int, rate: float | None, cores: int) -> int:
+    """Worker processes for so many slots, and at most so many requests a second."""
+    if isinstance(told, int):
+        return min(told, slots)
     needed = slots / SLOTS_PER_WORKER if rate is None else rate / REQUESTS_PER_WORKER
     return max(1, min(cores, slots, math.ceil(needed)))
 

@@ -23,6 +23,10 @@ class EndpointSetup(msgspec.Struct, frozen=True):
     job: Job  # the run's, as it is for this endpoint
     key: str | None
     headers: dict[str, str]
+    key_number: int
+    places: int  # requests that this worker may have in flight there
+    weight: float = 1.0
+    out: bool = False  # it has refused for good
 
 
 class Setup(Message, frozen=True):
@@ -95,6 +99,7 @@ class Fatal(Message, frozen=True):
     message: str
     status: int
     endpoint: int = 0
+    key_number: int = 0  # the newest key that the worker was told of: see NewKey
 
 
 class Failing(Message, frozen=True):
@@ -117,9 +122,23 @@ class Goodbye(Message, frozen=True):
     """All is committed; nothing more comes."""
 
 
+class NewKey(Message, frozen=True):
+    """Another key for an endpoint. Never logged."""
+
+    endpoint: int
+    key: str
+    number: int  # of the keys that were told, from 1
+
+
+class Out(Message, frozen=True):
+    """An endpoint has refused for good: send it nothing more. Others go on."""
+
+    endpoint: int
+
+
 class Exhausted(Message, frozen=True):
     """No fresh rows will come: what is idle from now on waits for no input."""
 
 
-FromSupervisor = Setup | Lease | Exhausted | Drain | Cut
+FromSupervisor = Setup | Lease | Exhausted | NewKey | Out | Drain | Cut
 FromWorker = Hello | Want | Committed | Fatal | Failing | Failed | Goodbye

@@ -15,15 +15,16 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from penstock._core import REQUESTS
 from penstock.disk import Disk
-from penstock.engine import descriptors, limits
+from penstock.endpoints import Endpoint as JobEndpoint
+from penstock.endpoints import dialect_of, endpoints_of, first_of
+from penstock.engine import capacity, descriptors, limits
 from penstock.engine.books import Books
-from penstock.engine.credentials import Secret, extra_headers, find_key
+from penstock.engine.credentials import Access, access_to
 from penstock.engine.forecast import Measured, exactly, mean, sample_requests
 from penstock.engine.plan import EndpointPlan, Plan
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
@@ -125,8 +126,7 @@ def open_run(
     descriptors.check()
     check_path(path)
     warning = check_mount(path)
-    key, headers = find_key(job, environment), extra_headers(job, environment)
-    refuse_unsendable(job, headers)
+    access = [access_of(one, job, environment) for one in endpoints_of(job)]
     disk, directory = Disk(), RunDirectory(path)
     was_there = path.exists()
     streamed = objects is not None or STDIN in job.inputs
@@ -141,7 +141,7 @@ def open_run(
                 job = msgspec.structs.replace(job, inputs=tuple(paths))
             checked = checked or check(job, path, stdin)
             manifest = adopt(job, disk, directory, checked)
-            opened = begin(job, disk, directory, lock, manifest, checked, key, headers)
+            opened = begin(job, disk, directory, lock, manifest, checked, access)
             opened.warnings.extend([warning] if warning else [])
             try:
                 yield opened
@@ -216,6 +216,7 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     id_column = schema.id_column(job.id)
     sample = sample_of(job, inputs)
     refuse_unrenderable(provider, sample)
+    refuse_other_dialects(job, inputs.batch_lines, sample)
     return Checked(inputs, provider, columns, id_column, sample)
 
 
@@ -225,6 +226,18 @@ def sample_of(job: Job, inputs: Inputs) -> list[Record]:
     if attach is None:
         return list(inputs.sample(SAMPLE_RECORDS))
     return [attach(record) for record in islice(inputs.sample(SAMPLE_ATTACHED), SAMPLE_ATTACHED)]
+
+
+def access_of(endpoint: JobEndpoint, job: Job, environment: Mapping[str, str]) -> Access:
+    """By what an endpoint of a job is asked. Raises JobError, which names it among several."""
+    try:
+        access = access_to(endpoint.job, environment)
+        refuse_unsendable(endpoint.job, access.headers)
+    except JobError as error:
+        if not job.endpoints:
+            raise
+        raise JobError(f"endpoint {endpoint.name}: {error.what}", error.next_step) from None
+    return access
 
 
 def refuse_unsendable(job: Job, headers: Mapping[str, str]) -> None:
@@ -239,6 +252,20 @@ def refuse_unsendable(job: Job, headers: Mapping[str, str]) -> None:
         tls_context(job.ca_file)
     if job.proxy is not None:
         parse_proxy(job.proxy)
+
+
+def refuse_other_dialects(job: Job, batch_lines: bool, sample: Sequence[Record]) -> None:
+    """Raises JobError, TemplateError where an endpoint other than the first can't be asked."""
+    for endpoint in endpoints_of(job)[1:]:
+        if dialect_of(endpoint.job) == dialect_of(first_of(job)):
+            continue
+        if batch_lines:
+            raise JobError(
+                f"endpoint {endpoint.name}: it would be asked otherwise than the first one, and "
+                "batch lines are sent as they are",
+                "Give all endpoints the same provider, model and path.",
+            )
+        refuse_unrenderable(provider_for(endpoint.job), sample)
 
 
 def refuse_unrenderable(provider: Provider, sample: Iterable[Record]) -> None:
@@ -264,7 +291,7 @@ def refuse_unrenderable(provider: Provider, sample: Iterable[Record]) -> None:
 
 def adopt(job: Job, disk: Disk, directory: RunDirectory, checked: Checked) -> Manifest:
     """The run's manifest: of the run that is there, if it is this job's, else a new one."""
-    ours = identity(job)
+    ours = identity(first_of(job))
     if not directory.exists():
         manifest = Manifest(
             run_id=secrets.token_hex(8),
@@ -275,7 +302,7 @@ def adopt(job: Job, disk: Disk, directory: RunDirectory, checked: Checked) -> Ma
             inputs=list(checked.inputs.frozen),
             input_schema=checked.columns.inputs,
             output_schema=checked.columns.types,
-            shard_rows=limits.shard_rows(limits.concurrency(job)),
+            shard_rows=limits.shard_rows(capacity.slots_of(endpoints_of(job))),
             batch_lines=checked.inputs.batch_lines,
         )
         directory.create(disk, manifest)
@@ -296,8 +323,7 @@ def begin(
     lock: RunLock,
     manifest: Manifest,
     checked: Checked,
-    key: Secret | None,
-    headers: dict[str, str],
+    access: Sequence[Access],
 ) -> OpenRun:
     """A new epoch of the run: what it has, and the plan for what is left."""
     epoch = begin_epoch(disk, directory)
@@ -308,23 +334,32 @@ def begin(
         job = job_of_redo(job, redo)
     cursor = None if redo else recovered.cursor
     largest = largest_cost(checked.provider, checked.sample)
-    wanted, most = limits.concurrency(job), descriptors.allowed()
-    workers = descriptors.workers_that_fit(limits.worker_count(job, limits.cores_here()), most)
+    endpoints = endpoints_of(job)
+    wanted, most = capacity.slots_of(endpoints), descriptors.allowed()
+    workers = capacity.workers_of(endpoints, limits.cores_here())
+    workers = descriptors.workers_that_fit(workers, most)
     slots = descriptors.slots_that_fit(wanted, workers, most)
     descriptors.allow(descriptors.needed_by_supervisor(workers))
     books = Books(
         disk, directory, manifest.run_id, epoch, recovered.account, cursor, generation, target
     )
-    endpoint = EndpointPlan(
-        name=urlsplit(job.base_url).netloc,
-        job=job,
-        key=key,
-        headers=headers,
-        buckets=limits.buckets_of(job, largest),
+    places = capacity.places_of(endpoints)
+    planned = tuple(
+        EndpointPlan(
+            name=one.name,
+            job=one.job,
+            key=by.key,
+            headers=by.headers,
+            buckets=limits.buckets_of(one.job, largest),
+            places=count,
+            weight=one.weight,
+            renew=by.renew,
+        )
+        for one, by, count in zip(endpoints, access, places, strict=True)
     )
     plan = Plan(
         job=job,
-        endpoints=(endpoint,),
+        endpoints=planned,
         run_id=manifest.run_id,
         run_directory=str(directory.path),
         epoch=epoch,
@@ -356,7 +391,7 @@ def begin(
         redo=redo,
         notes=[checked.columns.announcement(), *schema_notes(job)],
         warnings=[
-            *tight_limits(endpoint.buckets, largest),
+            *(words for one in planned for words in tight_limits(one.buckets, largest)),
             *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
         ],
     )

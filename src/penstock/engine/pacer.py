@@ -22,6 +22,10 @@ class Draining(Exception):
     """Raised to a request that waits for its ticket when the worker starts nothing more."""
 
 
+class Diverted(Exception):
+    """Raised to a request that waits for its ticket where another endpoint is to be asked."""
+
+
 class Waiter:
     """A request that waits for its ticket, with its connection in hand."""
 
@@ -48,18 +52,42 @@ class Pacer:
         self.blocking = -1  # the bucket that the head last waited for (_core.Limiter.blocking)
         self.voided = 0
         self.stopped = False  # no ticket is given any more
+        self.held = False  # none is given for now
+        self._shut = False  # either of them
+
+    @property
+    def line(self) -> int:
+        """How many wait for their ticket."""
+        return len(self._line)
 
     def stop(self) -> None:
         """Give no ticket any more; who waits for one is sent away."""
-        self.stopped = True
+        self.stopped = self._shut = True
+        self._send_away(Draining)
+
+    def divert(self) -> None:
+        """Send away who waits, to be asked for elsewhere."""
+        self._send_away(Diverted)
+
+    def hold(self) -> None:
+        """Give no ticket until `release`."""
+        self.held = self._shut = True
+
+    def release(self) -> None:
+        """Give tickets again."""
+        self.held, self._shut = False, self.stopped
+        self._drive()
+
+    def _send_away(self, why: type[Exception]) -> None:
+        self._due_ns = 0  # a ticket the head had is lost, never refunded
         while self._line:
             waiter = self._line.popleft()
             if not waiter.future.done():
-                waiter.future.set_exception(Draining())
+                waiter.future.set_exception(why())
 
     def take(self, input_tokens: int, output_tokens: int) -> int:
         """A ticket that is due now: when it was charged, in ns; 0 where one must be waited for."""
-        if self._line or self.stopped:
+        if self._line or self._shut:
             return 0
         now_ns = monotonic_ns()
         return now_ns if self._limiter.reserve(now_ns, 0, input_tokens, output_tokens) >= 0 else 0
@@ -97,7 +125,7 @@ class Pacer:
         if self._timer is not None:  # of a line that has emptied meanwhile
             self._timer.cancel()
             self._timer = None
-        while self._line:
+        while self._line and not self.held:
             waiter = self._line[0]
             now_ns = monotonic_ns()
             wake_ns = self._advance(waiter, now_ns)

@@ -29,3 +29,8 @@ class Pending(msgspec.Struct, gc=False, eq=False):
     probing: bool = False  # on its way to see whether the endpoint is back
     first_ns: int = 0  # when a slot first took it
     lane: int = 0  # the endpoint that it is to be asked at, or was last asked at: its index
+    failed_at: int = 0  # the endpoints whose failure it has seen, a bit for each
+    shunned: int = -1  # the endpoint that failed or throttled it last, where others may be asked
+    held_ns: int = 0  # until when it is not to be asked there again
+    home: int = -1  # the endpoint that has its prefix
+    home_until_ns: int = 0  # how long it waits for a place there

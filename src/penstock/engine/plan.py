@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from penstock.engine.books import Books
-from penstock.engine.credentials import Secret
 from penstock.engine.limits import Bucket
+from penstock.engine.secret import Secret
 from penstock.job import Job, KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.rows import RowSet
@@ -23,6 +23,9 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
     key: Secret | None
     headers: dict[str, str]  # the job's own, `env:` replaced
     buckets: Sequence[Bucket]
+    places: int  # requests in flight there, over all workers
+    weight: float = 1.0
+    renew: Callable[[], Secret] | None = None  # runs the command that prints the key; it blocks
 
 
 class Plan(msgspec.Struct, kw_only=True):

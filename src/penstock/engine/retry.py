@@ -165,6 +165,10 @@ class RetryHeap(Generic[T]):
         """When the first is due; None when empty."""
         return self._heap[0][0] if self._heap else None
 
+    def first(self) -> T:
+        """The first by due time; it stays."""
+        return self._heap[0][2]
+
     def pop(self) -> T:
         """The first by due time."""
         return heapq.heappop(self._heap)[2]

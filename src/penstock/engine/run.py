@@ -239,7 +239,9 @@ class Conductor:
         ):
             state.running_since_ns = state.running_until_ns = monotonic_ns()
             return complete()
-        self._supervisor = Supervisor(self._plan, self._observer, self._log.emit)
+        self._supervisor = Supervisor(
+            self._plan, self._observer, self._log.emit, lambda key: self._redactor.hide([key])
+        )
         if self._signalled is not None:
             self._supervisor.interrupt(self._signalled)
         try:
@@ -331,15 +333,23 @@ def state_of(opened: OpenRun) -> RunState:
         failed_by_class=failures,
         resumed_succeeded=books.succeeded,
         resumed_failed=sum(failures.values()),
-        limits=tuple(limits_shown(plan.endpoints[0].buckets, plan.slots)),
+        limits=tuple(limits_shown([one.buckets for one in plan.endpoints], plan.slots)),
         endpoints={one.name: Endpoint() for one in plan.endpoints},
     )
 
 
-def limits_shown(buckets: Sequence[limits.Bucket], slots: int) -> list[Limit]:
-    """The limits as progress and metrics show them."""
+def limits_shown(endpoints: Sequence[Sequence[limits.Bucket]], slots: int) -> list[Limit]:
+    """The limits as progress and metrics show them: of all endpoints together.
+
+    What one of them has no limit of, all together have none of.
+    """
+    of_each = [
+        {(COUNTED[one.resource], one.window_ns // limits.SECOND_NS): one.limit for one in buckets}
+        for buckets in endpoints
+    ]
+    shared = [kind for kind in of_each[0] if all(kind in found for found in of_each)]
     given = [
-        Limit(COUNTED[bucket.resource], bucket.limit, bucket.window_ns // limits.SECOND_NS)
-        for bucket in buckets
+        Limit(counted, sum(found[counted, window] for found in of_each), window)
+        for counted, window in shared
     ]
     return [*given, Limit("concurrency", slots)]

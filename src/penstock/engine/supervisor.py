@@ -30,13 +30,12 @@ from penstock.engine.messages import (
 )
 from penstock.engine.plan import Plan
 from penstock.engine.region import Layout, Region, configure
-from penstock.engine.retry import FAILURES_UNTIL_DOWN
+from penstock.engine.run_endpoints import RunEndpoints
 from penstock.engine.stopping import (
     Stopped,
     complete,
     disk_failed,
     failures,
-    fatal_verdict,
     input_failed,
     interrupted,
     no_progress,
@@ -62,7 +61,11 @@ class Supervisor:
     """One epoch of a run, from the first worker's start to the last one's end."""
 
     def __init__(
-        self, plan: Plan, observer: Observer, tell: Callable[[events.Event], None]
+        self,
+        plan: Plan,
+        observer: Observer,
+        tell: Callable[[events.Event], None],
+        hide: Callable[[str], None] = lambda secret: None,
     ) -> None:
         self._plan = plan
         self._books = plan.books
@@ -71,9 +74,19 @@ class Supervisor:
         self._tell = tell
         self._throttles = ThrottleDigest()
         self._stuck = Stuck()
+        self._endpoints = RunEndpoints(
+            plan,
+            self._state,
+            tell,
+            send=lambda message: self._crew.tell(message),
+            hide=hide,
+            on_stop=self._stop,
+            on_ended=self._ended,
+        )
         self._crew = Crew(
             plan,
             observer,
+            setups=self._endpoints.setups,
             on_message=self._received,
             on_written=self._merge,
             on_death=self._account_for,
@@ -103,6 +116,7 @@ class Supervisor:
             await self._tick_until_over(limiters)
         finally:
             feeding.cancel()
+            self._endpoints.close()
             self._leasing.close()
             await self._bury_all()
             region.close()
@@ -131,8 +145,7 @@ class Supervisor:
             self._changed.clear()
             now_ns = monotonic_ns()
             await self._look_after_workers(now_ns)
-            for endpoint, limiter in zip(self._plan.endpoints, limiters, strict=True):
-                self._watch_endpoint(endpoint.name, limiter, now_ns)
+            self._endpoints.watch(limiters, now_ns)
             if now_ns - sampled_ns >= SAMPLE_NS:
                 sampled_ns = now_ns
                 self._sample(now_ns)
@@ -166,19 +179,6 @@ class Supervisor:
             self._crew.kill()
         elif now_ns > drain_until_ns:
             self._crew.cut()
-
-    def _watch_endpoint(self, name: str, limiter: Limiter, now_ns: int) -> None:
-        """Say when an endpoint goes down, comes back, or pauses."""
-        endpoint = self._state.endpoints[name]
-        endpoint.paused_until_ns = limiter.paused_until()
-        down = limiter.failures_in_a_row() >= FAILURES_UNTIL_DOWN
-        if down and endpoint.up:
-            endpoint.up, endpoint.down_since_ns = False, now_ns
-            self._tell(events.EndpointDown(endpoint=name, cause=endpoint.cause))
-        elif not down and not endpoint.up:
-            endpoint.up = True
-            seconds = (now_ns - endpoint.down_since_ns) / 1e9
-            self._tell(events.EndpointUp(endpoint=name, down_seconds=seconds))
 
     def _sample(self, now_ns: int) -> None:
         throttles = self._observer.sample(now_ns)[C.THROTTLES]
@@ -232,10 +232,9 @@ class Supervisor:
             case Committed():
                 self._merge(message.written, worker.number)
             case Fatal():
-                self._stop(fatal_verdict(message, self._plan.endpoints[message.endpoint].name))
+                self._endpoints.refused(message)
             case Failing():
-                name = self._plan.endpoints[message.endpoint].name
-                self._state.endpoints[name].cause = message.cause
+                self._endpoints.failing(message)
             case Failed():
                 worker.failure = message.traceback
                 worker.accuses = message.accuses

@@ -13,6 +13,7 @@ import msgspec
 import uvloop
 
 from penstock._core import monotonic_ns
+from penstock.endpoints import first_of
 from penstock.engine import limits
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
@@ -50,6 +51,7 @@ def try_records(job: Job, environment: Mapping[str, str], records: Sequence[Reco
 
     Raises JobError for a job that can't work.
     """
+    job = first_of(job)
     key, headers = find_key(job, environment), extra_headers(job, environment)
     refuse_unsendable(job, headers)
     provider, attach = provider_for(job), attacher(job)

@@ -15,6 +15,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,7 @@ from penstock.engine.attempt import Attempt
 from penstock.engine.ending import Ending
 from penstock.engine.judge import INVALID, Judge
 from penstock.engine.lane import Lane
-from penstock.engine.pacer import Draining
+from penstock.engine.pacer import Diverted, Draining
 from penstock.engine.pending import Pending
 from penstock.engine.results import with_tokens
 from penstock.ledger.mark import ShardMark
@@ -35,6 +36,7 @@ from penstock.record import Record
 
 READERS = 4  # threads that read images and files
 SECOND_NS = 1_000_000_000
+Render = Callable[[Record, Sequence[dict[str, Any]]], Request]
 
 Attach = Callable[[Record], Record]  # gives a record its images and files
 SHORTEST_TIMER_SECONDS = 0.001
@@ -68,6 +70,7 @@ class Work:
         self._readers = ThreadPoolExecutor(READERS, "penstock-read") if attach else None
         self._lanes = lanes
         self._lane = lanes[0]
+        self._render: Render = lanes[0].provider.request
         self._slab = slab
         self._ending = ending
         self._on_fatal = on_fatal
@@ -146,16 +149,18 @@ class Work:
             pending = self._take() or await self._wait()
             if pending is None:
                 return
-            lane = self._lanes[pending.lane]
             mark(cell, pending.record.row + 1)  # before anything that the row could break
             try:
                 if self._attach is not None and pending.request is None:
                     await self._read(pending, self._attach)
                 request = pending.request or self._begin(pending)
+                lane = self._lanes[pending.lane]
                 if request is not None:
                     self._follow(pending, lane, await lane.asker.ask(request))
             except Draining:
                 pass
+            except Diverted:
+                self._queue.appendleft(pending)
             except asyncio.CancelledError:
                 mark(cell, 0)
                 raise
@@ -163,7 +168,7 @@ class Work:
                 self._busy -= 1
                 if pending.probing:
                     pending.probing = False
-                    lane.probing -= 1
+                    self._lanes[pending.lane].probing -= 1
             # After an exception the mark stays: it tells the supervisor which row is to blame.
             mark(cell, 0)
 
@@ -228,6 +233,7 @@ class Work:
             return None
         self._slab.add(C.PROBES, 1)
         pending = self._queue.popleft() if self._queue else self._heap.pop()
+        pending.lane = lane.index
         pending.probing = True
         lane.probing += 1
         return pending
@@ -270,7 +276,7 @@ class Work:
         problem = record.problem
         if problem is None:
             try:
-                request = self._lane.provider.request(record, pending.more)
+                request = self._render(record, pending.more)
             except UnrenderableRecord as error:
                 problem = str(error)
             else:
@@ -295,6 +301,7 @@ class Work:
             return
         was_down = lane.down
         unproven = self._is_unproven(pending, lane, attempt)
+        forgiven = self._forgives(pending, lane, attempt)
         throttles_in_a_row = self._note_health(pending, lane, attempt, unproven)
         throttled = attempt.verdict.kind == "throttled"
         pending.throttles = pending.throttles + 1 if throttled else 0
@@ -304,6 +311,7 @@ class Work:
             attempts=pending.attempts - pending.invalid,
             max_attempts=self._max_attempts,
             endpoint_down=unproven
+            or forgiven
             or ((was_down or lane.down) and not self._gives_up(lane, attempt)),
             wait_seconds=wait,
             throttles=pending.throttles,
@@ -320,7 +328,7 @@ class Work:
             if self._refresh_key(lane, attempt):
                 self._heap.push(monotonic_ns(), pending)
             else:
-                self._on_fatal(lane, attempt)
+                self._refused(pending, lane, attempt)
             return
         if unproven and self._has_untried():
             wait = max(wait or 0.0, retry.LONGEST_DELAY_SECONDS)  # let others be asked before it
@@ -372,6 +380,14 @@ class Work:
         if self._attach is not None:
             pending.request = None
 
+    def _refused(self, pending: Pending, lane: Lane, attempt: Attempt) -> None:
+        """The endpoint refuses for good, and there is no other: the record stays pending."""
+        self._on_fatal(lane, attempt)
+
+    def _forgives(self, pending: Pending, lane: Lane, attempt: Attempt) -> bool:
+        """Whether a failure is no attempt because another endpoint can be asked: there is none."""
+        return False
+
     def _again(self, pending: Pending, throttled: bool, decision: retry.Decision) -> None:
         """Put a record on the heap.
 
@@ -401,7 +417,9 @@ class Work:
             unreached = attempt.verdict.error_class in retry.UNREACHED
             is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self._slots
             unproven = unproven and self._has_untried()
-            blames_endpoint = not pending.failed_ns or unreached or unproven or is_full
+            first_here = not pending.failed_at & lane.bit
+            blames_endpoint = first_here or unreached or unproven or is_full
+            pending.failed_at |= lane.bit
             pending.failed_ns = pending.failed_ns or monotonic_ns()
             if blames_endpoint and lane.limiter.record_failure() == retry.FAILURES_UNTIL_DOWN:
                 self._on_down(lane, reason_of(attempt))

@@ -14,6 +14,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import uvloop
 
 from penstock._core import PAUSED, REQUESTS, Limiter, monotonic_ns
 from penstock.disk import Disk
+from penstock.endpoints import dialect_of
 from penstock.engine import credentials, descriptors
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
@@ -47,11 +49,15 @@ from penstock.engine.messages import (
     Goodbye,
     Hello,
     Lease,
+    NewKey,
+    Out,
     Setup,
     Want,
 )
 from penstock.engine.pacer import Pacer
 from penstock.engine.region import Region
+from penstock.engine.routed_work import RoutedWork
+from penstock.engine.secret import Secret
 from penstock.engine.work import Work
 from penstock.errors import JobError, LedgerError
 from penstock.ledger.mark import ShardMark
@@ -120,11 +126,12 @@ class Worker:
         self._transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
         self._endpoints = setup.endpoints
         self._lanes = [
-            self._make_lane(index, endpoint, region.limiter(index), setup.slots)
+            self._make_lane(index, endpoint, region.limiter(index))
             for index, endpoint in enumerate(setup.endpoints)
         ]
+        self._key_numbers = [endpoint.key_number for endpoint in setup.endpoints]
         self._keys = [
-            credentials.Secret(endpoint.key) if endpoint.key is not None else None
+            Secret(endpoint.key) if endpoint.key is not None else None
             for endpoint in setup.endpoints
         ]
         for lane in self._lanes:
@@ -144,7 +151,9 @@ class Worker:
             setup.generation,
             setup.keep_response,
         )
-        self._work = Work(
+        several = len(self._lanes) > 1
+        make = partial(RoutedWork, affinity_bytes=job.affinity_bytes) if several else Work
+        self._work = make(
             slots=setup.slots,
             max_attempts=job.max_attempts,
             max_output_retries=job.max_output_retries,
@@ -160,11 +169,23 @@ class Worker:
             refresh_key=self._refresh_key,
         )
 
-    def _make_lane(self, index: int, endpoint: EndpointSetup, limiter: Limiter, slots: int) -> Lane:
-        job, provider = endpoint.job, provider_for(endpoint.job)
-        pacer = Pacer(limiter)
+    def _make_lane(self, index: int, endpoint: EndpointSetup, limiter: Limiter) -> Lane:
+        job, first = endpoint.job, self._endpoints[0].job
+        provider, pacer = provider_for(job), Pacer(limiter)
         asker = Asker(provider, self._transport, pacer, limiter, self._slab, job.base_url)
-        return Lane(index, endpoint.name, provider, asker, limiter, buckets_of(job, 1), slots)
+        return Lane(
+            index,
+            endpoint.name,
+            provider,
+            asker,
+            limiter,
+            buckets_of(job, 1),
+            endpoint.places,
+            weight=endpoint.weight,
+            dialect=dialect_of(job),
+            of_first=None if dialect_of(job) == dialect_of(first) else provider_for(first),
+            out=endpoint.out,
+        )
 
     def _use_key(self, lane: Lane) -> None:
         endpoint, key = self._endpoints[lane.index], self._keys[lane.index]
@@ -177,11 +198,21 @@ class Worker:
             other.asker.hide(self._redactor)
 
     def _refresh_key(self, lane: Lane, refused: Attempt) -> bool:
-        """Read the key file again; True where there is another key by now than the refused one."""
-        file = self._endpoints[lane.index].job.api_key_file
-        if not file:
+        """Look for another key than the refused one; True where there is one, or may be soon.
+
+        A key file is read again here. A command is the supervisor's to run: until it has said what
+        comes of it, nothing is sent there.
+        """
+        job = self._endpoints[lane.index].job
+        file = job.api_key_file
+        if not file and not (job.api_key_command and refused.verdict.error_class == "auth"):
             return False
         if refused.key_number < lane.asker.key_number:
+            return True
+        if not file:
+            if not lane.asker.pacer.held:
+                lane.asker.pacer.hold()
+                self._tell_fatal(lane, refused)
             return True
         try:
             fresh = credentials.read_key_file(Path(file))
@@ -203,6 +234,12 @@ class Worker:
                 self._take(message, payload)
             case Exhausted():
                 self._exhausted = True
+            case NewKey():
+                self._take_key(message)
+            case Out():
+                self._lanes[message.endpoint].out = True
+                self._lanes[message.endpoint].asker.pacer.release()
+                self._work.dispatch()
             case Drain():
                 self._grace_seconds = message.grace_seconds
                 self._ending.set()
@@ -219,6 +256,15 @@ class Worker:
         self._loop.call_later(ORPHAN_SECONDS, os._exit, 0)
         self._grace_seconds = 0.0
         self._ending.set()
+
+    def _take_key(self, message: NewKey) -> None:
+        """The supervisor has another key for an endpoint."""
+        lane = self._lanes[message.endpoint]
+        self._keys[message.endpoint] = Secret(message.key)
+        self._key_numbers[message.endpoint] = message.number
+        self._use_key(lane)
+        lane.asker.pacer.release()
+        self._work.dispatch()
 
     def _take(self, lease: Lease, payload: bytes) -> None:
         shard = ShardMark(lease.first_row, lease.rows, lease.checksum)
@@ -251,9 +297,15 @@ class Worker:
             self._channel.send(Committed(written))
 
     def _fatal(self, lane: Lane, attempt: Attempt) -> None:
+        """An endpoint refuses for good; where it is the last one, nothing more is started."""
+        if all(other.out for other in self._lanes if other is not lane):
+            self._start_nothing_more()
+        self._tell_fatal(lane, attempt)
+
+    def _tell_fatal(self, lane: Lane, attempt: Attempt) -> None:
         message = attempt.refusal.message if attempt.refusal else ""
-        self._start_nothing_more()
-        self._channel.send(Fatal(attempt.verdict.error_class, message, attempt.status, lane.index))
+        error_class, number = attempt.verdict.error_class, self._key_numbers[lane.index]
+        self._channel.send(Fatal(error_class, message, attempt.status, lane.index, number))
 
     def _start_nothing_more(self) -> None:
         self._work.drain()
@@ -336,7 +388,8 @@ class Worker:
         if self._committer.congested:
             return "disk"
         now_ns = monotonic_ns()
-        if all(lane.down or lane.limiter.paused_until() > now_ns for lane in self._lanes):
+        shut = [not lane.open(now_ns) for lane in self._lanes]
+        if all(shut):
             return "throttled"
         fullest = max(self._lanes, key=lambda lane: lane.asker.waiting)
         if fullest.asker.waiting:
@@ -344,7 +397,7 @@ class Worker:
             if blocking < 0:
                 return "throttled" if blocking == PAUSED else None
             return "requests" if fullest.buckets[blocking].resource == REQUESTS else "tokens"
-        return None if self._work.room else "throttled"
+        return None if self._work.room and not any(shut) else "throttled"
 
     async def _close(self) -> None:
         """Let what is in flight finish within the grace, commit all, and say goodbye."""

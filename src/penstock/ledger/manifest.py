@@ -108,8 +108,13 @@ def shown(values: Mapping[str, Any], key: str, other: Mapping[str, Any]) -> str:
 def public_job(job: msgspec.Struct) -> dict[str, Any]:
     """A job for the manifest; header values go unless they only name an environment variable."""
     options: dict[str, Any] = plain(job)
-    headers = options.get("header") or {}
-    options["header"] = {
-        name: value if value.startswith("env:") else "***" for name, value in headers.items()
-    }
+    options["header"] = public_headers(options.get("header") or {})
+    for table in options.get("endpoints", ()):
+        if "header" in table:
+            table["header"] = public_headers(table["header"])
     return options
+
+
+def public_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers without the values that stand in the job itself."""
+    return {name: value if value.startswith("env:") else "***" for name, value in headers.items()}

@@ -85,6 +85,33 @@ class EndpointUp(Event, frozen=True):
         return f"endpoint {self.endpoint} answers again, after {duration(self.down_seconds)}"
 
 
+class EndpointPaused(Event, frozen=True):
+    level: ClassVar[Level] = "warning"
+    endpoint: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return (
+            f"endpoint {self.endpoint} throttles: left alone for {duration(self.seconds)}, "
+            "others go on"
+        )
+
+
+class EndpointOut(Event, frozen=True):
+    level: ClassVar[Level] = "warning"
+    endpoint: str
+    cause: str
+    next_step: str
+
+    @property
+    def text(self) -> str:
+        return (
+            f"endpoint {self.endpoint} {self.cause}; it is asked no more, others go on. "
+            f"{self.next_step}; the same command asks it again"
+        )
+
+
 class Throttled(Event, frozen=True):
     """Throttled answers, many in one line: a provider that throttles does so by the thousand."""
 

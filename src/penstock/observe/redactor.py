@@ -31,10 +31,15 @@ class Redactor:
     """Replaces known secrets by `***`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {one.strip() for one in secrets}
+        self._known: set[str] = set()
+        self.hide(secrets)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Replace these too, from now on."""
+        self._known |= {one.strip() for one in secrets}
         forms = {
             form
-            for secret in known
+            for secret in self._known
             if len(secret) >= LEAST_CHARACTERS
             for form in appearances(secret)
         }

@@ -35,7 +35,8 @@ class Endpoint(msgspec.Struct):
 
     up: bool = True
     down_since_ns: int = 0  # CLOCK_MONOTONIC, where it is down
-    cause: str = ""  # why it is down: `connect refused`
+    out: bool = False  # it refused for good; others may go on
+    cause: str = ""  # why it is down, or out: `connect refused`
     paused_until_ns: int = 0  # the provider asked for no request before
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 import xxhash
 
+from penstock.endpoints import first_of
 from penstock.job import Job
 from penstock.providers.verdicts import Rule
 from penstock.record import Record
@@ -99,7 +100,11 @@ class Provider(Protocol):
 
 
 def provider_for(job: Job) -> Provider:
-    """The dialect that a job speaks, its templates compiled. Raises JobError, TemplateError."""
+    """The dialect that a job speaks, its templates compiled. Raises JobError, TemplateError.
+
+    Of a job with several endpoints, that of the first: its requests are what results are known by.
+    """
+    job = first_of(job)
     dialect = importlib.import_module(DIALECTS[job.provider])
     provider: Provider = dialect.create(job)
     return provider

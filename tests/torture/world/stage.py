@@ -30,7 +30,7 @@ from torture.world.worker import Hand, Line, Writer
 
 READERS = (
     *("asker", "committer", "crew", "ending", "lane", "pacer"),
-    *("run", "supervisor", "work", "worker", "worker_process"),
+    *("routed_work", "run", "supervisor", "work", "worker", "worker_process"),
 )
 SAMPLE_NS = 3_000_000_000  # what is shown of a run is not what is proven here
 
