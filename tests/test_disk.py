@@ -24,6 +24,27 @@ def test_a_write_that_the_system_cuts_short_is_completed(
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
+def test_a_write_at_a_place_that_the_system_cuts_short_goes_on_where_it_was_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"ab" + bytes(10))
+    disk, write = Disk(), os.pwrite
+    fd = disk.open_kept(tmp_path / "a")
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, at: write(fd, bytes(data)[:3], at))
+    disk.write(fd, b"0123456789", 2)
+    disk.close(fd)
+    assert (tmp_path / "a").read_bytes() == b"ab0123456789"
+
+
+def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
+    disk = Disk()
+    for line in (b"one\n", b"two\n"):
+        fd = disk.open_log(tmp_path / "log")
+        disk.write(fd, line)
+        disk.close(fd)
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\n"
+
+
 def test_a_file_that_is_there_already_is_not_opened_as_new(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"paid")
     with pytest.raises(LedgerError, match=r"can't open .*/a: File exists"):

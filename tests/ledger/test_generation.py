@@ -52,6 +52,9 @@ def test_a_redo_is_finished_when_its_rows_are_done_in_it(run_dir: RunDirectory) 
     assert unfinished([redo], {1: RowSet([(3, 9)])}) == redo
     assert unfinished([redo], {1: RowSet([(3, 10)])}) is None
     assert unfinished([], {}) is None
+    newer = begin(run_dir)
+    assert unfinished([redo, newer], {}) == newer
+    assert unfinished([redo, newer], {2: RowSet([(3, 10)])}) == redo
 
 
 def test_the_rows_of_all_redos_are_those_asked_again(run_dir: RunDirectory) -> None:

@@ -14,7 +14,7 @@ from torture.mutant_copy import make_interpreter
 from torture.mutate import Case, cases_of, why_survived
 
 MUTANTS = read_mutants()
-ROOMS = ("core", "engine", "ledger", "providers", "sources", "transport")
+ROOMS = ("core", "engine", "ledger", "observe", "providers", "sources", "transport")
 
 
 @cache
