@@ -54,6 +54,9 @@ class Lines:
     def close(self) -> None:
         """Close all connections; those that are being made close as soon as they are there."""
 
+class Tls:
+    """The TLS of one connection, for `Line` alone: nothing of it is seen from Python."""
+
 class Line(asyncio.Protocol):
     """One connection: the protocol of its transport, and the exchange that is under way on it."""
 
