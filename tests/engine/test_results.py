@@ -16,9 +16,11 @@ from penstock.providers.provider import Answer, Request
 from penstock.record import FAILED, SUCCEEDED, Record, Result
 
 
-def result(attempt: Attempt, error_class: str = "", **more: Any) -> Result:
+def result(
+    attempt: Attempt, error_class: str = "", spent: Answer | None = None, **more: Any
+) -> Result:
     pending = Pending(Record(7, "in.jsonl:8", id="seven"), ShardMark(0, 8, 1))
-    pending.attempts, pending.first_ns = 3, 1_000_000_000
+    pending.attempts, pending.first_ns, pending.spent = 3, 1_000_000_000, spent
     pending.request = Request("/chat", b"{}", "hash", 1, 0)
     known: dict[str, Any] = {
         "endpoint": "api.example",
@@ -66,6 +68,12 @@ def test_the_tokens_of_answers_that_did_not_count_are_the_record_s_too() -> None
     added = with_tokens(Answer("good", "stop", "m", 1, None, 3, 4), spent)
     assert added == Answer("good", "stop", "m", 8, 5, 5, 4)
     assert with_tokens(Answer(), spent) == Answer(None, None, None, 7, 5, 2)
+    attempt = succeeded()
+    attempt.answer = Answer("good", "stop", "m", 1, None, 3)
+    found = result(attempt, spent=spent)
+    assert (found.output, found.input_tokens, found.output_tokens) == ("good", 8, 5)
+    lost = result(failed("timeout", 0), "timeout", spent=spent)
+    assert (lost.output, lost.input_tokens, lost.cached_input_tokens) == (None, 7, 5)
 
 
 def test_a_dead_letter_says_the_class_the_message_and_the_body() -> None:
