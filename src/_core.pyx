@@ -1,4 +1,5 @@
-"""The compiled core: token buckets, the retry classifier, the metrics slabs, and a search.
+"""The compiled core: token buckets, the retry classifier, the metrics slabs, a search, and
+a set of claims.
 
 Compiled because each is called several times per record by every worker, and because the buckets
 need memory order, which Python has no word for. Each is a file of its own, included below; here is
@@ -10,7 +11,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.dict cimport PyDict_GetItem
 from cpython.object cimport PyObject
 from libc.math cimport ceil
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int64_t, uint64_t, uintptr_t
 
 cdef extern from "_atomics.h" nogil:
     ctypedef int64_t word "penstock_word"
@@ -83,3 +84,4 @@ include "_limiter.pxi"
 include "_classifier.pxi"
 include "_slab.pxi"
 include "_needles.pxi"
+include "_claims.pxi"

@@ -209,3 +209,18 @@ class Needles:
     def __init__(self, needles: Iterable[bytes]) -> None: ...
     def within(self, haystack: bytes) -> bool:
         """Whether any of them is in `haystack`."""
+
+class Claims:
+    """A set of 64-bit keys in shared memory, to which any process adds without a lock.
+
+    `memory` is zeroed when new; what is not written to takes no memory.
+    """
+
+    @staticmethod
+    def bytes_needed() -> int: ...
+    def __init__(self, memory: WriteableBuffer, offset: int) -> None: ...
+    def claim(self, key: int) -> bool:
+        """Add a key, 0 <= key < 2**64, 0 and 1 being one; True if it was not there.
+
+        True too where there is no room for it, which is so from some 60 million keys on.
+        """

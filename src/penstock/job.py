@@ -370,6 +370,17 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         bool, option("Run", "Begin anew; an earlier run directory is moved aside, never deleted.")
     ] = False
     yes: Annotated[bool, option("Run", "Answer yes to --fresh's question.")] = False
+    dedupe: Annotated[
+        bool, option("Run", "Ask rows whose requests are the same once, and give all its answer.")
+    ] = False
+    reuse: Annotated[
+        tuple[str, ...],
+        option(
+            "Run",
+            "Take answers to the same requests from an earlier run, or its .parquet or .arrow.",
+            metavar="RUN_DIR|OUTPUT",
+        ),
+    ] = ()
 
     # --- seeing it --------------------------------------------------------------------------------
     progress: Annotated[

@@ -24,6 +24,7 @@ from penstock.job import MOST, MOST_SLOTS, Job, Option, check, options
 
 # Paths in a job file are relative to the file.
 PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file", "media_dir"})
+PATHS_KEYS = frozenset({"inputs", "reuse"})  # and of these each
 
 # Text on a command line, but a number in TOML and in Python just as well: 0.05, 25, 9464.
 QUANTITIES = frozenset({"stop_failed", "allow_failed", "grace", "metrics_port"})
@@ -140,8 +141,9 @@ def read_job_file(path: Path) -> dict[str, Any]:
         values["endpoints"] = [
             underscored(table) if isinstance(table, dict) else table for table in tables
         ]
-    if isinstance(values.get("inputs"), str):
-        values["inputs"] = [values["inputs"]]
+    for key in PATHS_KEYS & values.keys():
+        if isinstance(values[key], str):
+            values[key] = [values[key]]
     try:
         convert(values)
     except JobError as error:
@@ -150,8 +152,8 @@ def read_job_file(path: Path) -> dict[str, Any]:
     for table in (values, *values.get("endpoints", ())):
         for key in PATH_KEYS & table.keys():
             table[key] = str(here / table[key])
-    if "inputs" in values:
-        values["inputs"] = [item if item == "-" else str(here / item) for item in values["inputs"]]
+    for key in PATHS_KEYS & values.keys():
+        values[key] = [item if item == "-" else str(here / item) for item in values[key]]
     if isinstance(values.get("schema"), str) and is_path(values["schema"], here):
         values["schema"] = str(here / values["schema"])
     if isinstance(values.get("messages"), list):
@@ -182,7 +184,7 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def parse_text(one: Option, text: str, where: str) -> Any:
     """The value of an option written as text, in a flag or a variable. Raises JobError."""
-    if one.name == "inputs":
+    if get_origin(one.type) is tuple:
         return tuple(text.split(os.pathsep))
     if get_origin(one.type) is dict:
         return dict(parse_pair(one, part) for part in text.split("\n") if part)

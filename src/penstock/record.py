@@ -8,7 +8,10 @@ import msgspec
 
 SUCCEEDED = "succeeded"
 FAILED = "failed"
-BOUGHT = "bought"  # where a result is from: asked for by this run
+# Where a result is from.
+BOUGHT = "bought"  # asked for by this run
+REUSED = "reused"  # an earlier run's answer to the same request
+DUPLICATE = "duplicate"  # another row's, of this run, whose request was the same
 
 
 class BatchLine(msgspec.Struct, frozen=True, gc=False):

@@ -20,6 +20,8 @@ STOPPED = Status(
     pending=597,
     failed_by_class={"server_error": 1, "timeout": 2},
     duplicates=1,
+    reused=0,
+    deduplicated=0,
     tokens={"uncached_input": 10, "visible_output": 20},
     checkpoint_age_seconds=12.0,
     torn_segments=1,
@@ -42,6 +44,8 @@ COMPLETE = msgspec.structs.replace(
     next_step="",
     torn_segments=0,
     duplicates=0,
+    reused=0,
+    deduplicated=0,
 )
 
 

@@ -366,3 +366,15 @@ class Needles:
 
     def within(self, haystack: bytes) -> bool:
         return any(one in haystack for one in self.needles)
+
+
+class Claims:
+    """A set; where the core's has no room any more, this one has."""
+
+    def __init__(self) -> None:
+        self._keys: set[int] = set()
+
+    def claim(self, key: int) -> bool:
+        is_new = (key or 1) not in self._keys
+        self._keys.add(key or 1)
+        return is_new

@@ -340,3 +340,24 @@ def test_what_one_worker_committed_settles_its_own_leases_and_no_others() -> Non
     assert table.held_rows == second.rows
     table.settle(second.worker)
     assert table.idle
+
+
+def test_rows_that_were_deferred_are_nobodys_until_another_turn() -> None:
+    table = LeaseTable(RowSet())
+    for worker in (1, 2):
+        table.add_worker(worker)
+    table.add_shard(shard(0, 4), [(0, 4)])
+    table.give_credit(1, 4)
+    (grant,) = table.grants()
+    table.defer(1, [1, 2])
+    assert not table.idle
+    assert [one.wanted for one in table.remove_worker(1)] == [[(0, 1), (3, 4)]]
+    table.give_back([grant.of([(0, 1), (3, 4)])])
+    table.give_credit(2, 4)
+    (again,) = table.grants()
+    assert again.wanted == [(0, 1), (3, 4)]
+    table.defer(2, [0, 3])
+    assert table.idle and len(table.deferred) == 4
+    table.deferred = RowSet()
+    table.add_shard(shard(0, 4), [(0, 4)])
+    assert not table.idle

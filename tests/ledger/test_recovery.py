@@ -36,7 +36,7 @@ from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.segment import abandoned_marker
 from penstock.ledger.segment_reader import SegmentReader
-from penstock.ledger.written import Spent, Written
+from penstock.ledger.written import SUMMED, Spent, Written
 from penstock.record import SUCCEEDED, Result
 from penstock.sources.shard import Cursor
 
@@ -110,7 +110,7 @@ def true_figures(run_dir: RunDirectory) -> tuple[object, ...]:
         for generation in generations:
             done.setdefault(generation, set()).add(number)
         row = held[choose(held)]
-        spent.add(Spent(**{name: row[name] or 0 for name in Spent.__struct_fields__}))  # type: ignore[arg-type]
+        spent.add(Spent(**{name: row[name] or 0 for name in SUMMED}))  # type: ignore[arg-type]
         if row["outcome"] != SUCCEEDED:
             name = str(row["error_class"])
             failures[name] = failures.get(name, 0) + 1

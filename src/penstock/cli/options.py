@@ -56,7 +56,7 @@ class JobOption(GroupedOption):
             metavar=None if is_flag else metavar(one),
             is_flag=is_flag,
             default=None,
-            multiple=get_origin(one.type) is dict,
+            multiple=get_origin(one.type) in (dict, tuple),
         )
 
 
@@ -99,6 +99,8 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
         one = by_name[name]
         if isinstance(value, str):
             values[name] = parse_text(one, value, one.flag)
+        elif isinstance(value, tuple) and get_origin(one.type) is tuple:
+            values[name] = value
         elif isinstance(value, tuple):
             values[name] = dict(parse_pair(one, part) for part in value)
         else:

@@ -15,7 +15,7 @@ from penstock.ledger.recovery import survey
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.segment_reader import VerifiedBatch
 from penstock.ledger.summary import read_summary
-from penstock.ledger.written import Spent
+from penstock.ledger.written import SUMMED, Spent
 from penstock.observe.limiting import limit_words
 from penstock.observe.report import Report
 from penstock.observe.snapshot import LimitUse
@@ -126,7 +126,7 @@ def uncounted(directory: RunDirectory, run_id: str, account: Account, redone: in
         return sums
 
     def add(found: VerifiedBatch) -> None:
-        for name in Spent.__struct_fields__:
+        for name in SUMMED:
             more = pc.sum(found.batch[name]).as_py() or 0
             setattr(sums, name, getattr(sums, name) + more)
 

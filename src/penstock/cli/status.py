@@ -77,12 +77,14 @@ def sections(found: Status) -> Iterator[Section]:
 
 def rows_words(found: Status) -> str:
     """`1,000 = 400 succeeded + 3 failed + 597 pending`."""
+    from penstock.observe.table import unbought_words
     from penstock.observe.words import count, row_sum
 
     pending = "pending" if found.pending is None else found.pending
     told = row_sum(found.rows_in, found.succeeded, found.failed, pending)
-    twice = f" ({count(found.duplicates)} asked twice)" if found.duplicates else ""
-    return told + twice
+    notes = [f"{count(found.duplicates)} asked twice"] if found.duplicates else []
+    notes += unbought_words(found.reused, found.deduplicated)
+    return told + (f" ({', '.join(notes)})" if notes else "")
 
 
 def output_words(found: Status) -> str:

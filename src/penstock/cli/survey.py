@@ -58,6 +58,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     pending: int | None
     failed_by_class: dict[str, int]
     duplicates: int
+    reused: int
+    deduplicated: int
     tokens: dict[str, int]
     checkpoint_age_seconds: float | None
     torn_segments: int
@@ -102,6 +104,8 @@ def read_status(path: Path, now: float) -> Status:
         pending=pending,
         failed_by_class=account.failures,
         duplicates=account.duplicates,
+        reused=account.spent.reused,
+        deduplicated=account.spent.duplicate,
         tokens=tokens_of(account),
         checkpoint_age_seconds=max(0.0, now - checkpoint.written_at) if checkpoint else None,
         torn_segments=0 if running else len(found.torn),

@@ -64,6 +64,11 @@ class Books:
         counts = {name: common(rows, self.done) for name, rows in failed}
         return {name: count for name, count in sorted(counts.items()) if count}
 
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where to read on so as to meet every row that is not done; None: from the start."""
+        return self._cursor_at(self.done.low_water if self._target is None else 0)
+
     def missing(self, ranges: Ranges) -> Ranges:
         """The rows of `ranges` that are not done."""
         return [gap for start, end in ranges for gap in self.done.missing(start, end)]
@@ -96,8 +101,7 @@ class Books:
 
     async def checkpoint(self) -> None:
         """Write a checkpoint of what is known now. Raises LedgerError."""
-        low_water = self.done.low_water if self._target is None else 0
-        cursor = self._cursor_at(low_water)
+        cursor = self.cursor
         checkpoint = self._account.checkpoint(
             run_id=self._run_id,
             epoch=self._epoch,

@@ -18,6 +18,7 @@ from penstock.engine.messages import (
     EndpointSetup,
     Exhausted,
     FromWorker,
+    Know,
     Lease,
     Message,
     Setup,
@@ -28,6 +29,7 @@ from penstock.engine.respawn import Respawn
 from penstock.engine.stopping import Stopped, crash_loop, disk_failed, no_process
 from penstock.engine.worker_process import WorkerProcess
 from penstock.errors import LedgerError
+from penstock.ledger.known import Shelf
 from penstock.ledger.written import Written
 from penstock.observe.observer import Observer
 from penstock.observe.slab_layout import started_rows
@@ -70,6 +72,8 @@ class Crew:
         self._looked_ns = 0
         self._punctual_since_ns = 0
         self._exhausted = False
+        self._shelves = {shelf.source: shelf for shelf in plan.shelves}
+        self._turn = 0
         self.draining = False
 
     # --- what the supervisor sees -----------------------------------------------------------------
@@ -147,6 +151,10 @@ class Crew:
             plan.generation,
             plan.id_column,
             plan.keep_response,
+            tuple(self._shelves.values()),
+            # A suspect is asked whoever asks the same: it would else wait for itself.
+            plan.job.dedupe and not worker.quarantine,
+            self._turn,
         )
 
     def came_up(self, worker: WorkerProcess) -> None:
@@ -164,6 +172,12 @@ class Crew:
         """Tell all, also those that start later, that the input is at its end."""
         self._exhausted = True
         self.tell(Exhausted())
+
+    def know(self, shelf: Shelf) -> None:
+        """Tell all, also those that start later, that the next turn begins, and what is known."""
+        self._turn += 1
+        self._shelves[shelf.source] = shelf
+        self.tell(Know(shelf, self._turn))
 
     def drain(self, grace_seconds: float) -> None:
         """Have all finish what is in flight, and end."""

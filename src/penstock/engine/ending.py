@@ -10,12 +10,12 @@ from penstock.engine.attempt import Attempt
 from penstock.engine.clock import wall_us
 from penstock.engine.committer import Committer
 from penstock.engine.pending import Pending
-from penstock.engine.results import dead_letter, result_of
+from penstock.engine.results import dead_letter, result_of, taken
 from penstock.job import KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C
 from penstock.providers.provider import Answer
-from penstock.record import Record
+from penstock.record import REUSED, SUCCEEDED, Record, Result
 
 TOKENS: Final = (
     C.UNCACHED_INPUT_TOKENS,
@@ -73,6 +73,20 @@ class Ending:
     def spent(self, answer: Answer) -> None:
         """An answer was paid for that ends nothing: its record is asked again."""
         self._slab.add_each(TOKENS, tokens_of(answer))
+
+    def taken(self, record: Record, shard: ShardMark, found: Result, source: str) -> None:
+        """The record ended with a result that is known already."""
+        result = taken(
+            record,
+            found,
+            source,
+            generation=self._generation,
+            finished_at=wall_us(),
+            keep=self._keep,
+        )
+        self._count(None, "" if result.outcome == SUCCEEDED else result.error_class or "unknown")
+        self._slab.add(C.RECORDS_REUSED if source == REUSED else C.RECORDS_DUPLICATE, 1)
+        self._committer.add(result, shard)
 
     def _count(self, answer: Answer | None, error_class: str) -> None:
         ended = C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED

@@ -65,6 +65,7 @@ class LeaseTable:
         self._held_bytes: dict[int, int] = {}  # by worker: of rows not committed, about
         self._held_rows: dict[int, int] = {}  # likewise
         self._leases = 0
+        self.deferred = RowSet()  # that are left for another turn, and nobody's until then
 
     def add_worker(self, worker: int) -> None:
         """A worker is ready, without credit yet."""
@@ -110,6 +111,12 @@ class LeaseTable:
     def grant_to(self, worker: int, shard: Shard, wanted: Ranges) -> Grant:
         """Lease rows to one worker whatever its credit (the quarantine's way)."""
         return self._grant(worker, Waiting(shard, wanted))
+
+    def defer(self, worker: int, rows: Iterable[int]) -> None:
+        """A worker dropped rows that another turn is to see."""
+        for row in rows:
+            self.deferred.add(row)
+        self.settle(worker)
 
     def settle(self, worker: int | None = None) -> None:
         """Forget the leases whose rows are all committed: those of the worker that told of it.
@@ -189,7 +196,10 @@ class LeaseTable:
         return grant
 
     def _undone(self, ranges: Ranges) -> Ranges:
-        return [gap for start, end in ranges for gap in self._done.missing(start, end)]
+        left = [gap for start, end in ranges for gap in self._done.missing(start, end)]
+        if not len(self.deferred):
+            return left
+        return [gap for start, end in left for gap in self.deferred.missing(start, end)]
 
 
 def bytes_of(shard: Shard, rows: int) -> int:

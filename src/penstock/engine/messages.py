@@ -6,6 +6,7 @@ import msgspec
 
 from penstock.engine.region import Layout
 from penstock.job import Job, KeepResponse
+from penstock.ledger.known import Shelf
 from penstock.ledger.written import Written
 
 
@@ -45,6 +46,9 @@ class Setup(Message, frozen=True):
     generation: int
     id_column: str | None
     keep_response: KeepResponse
+    shelves: tuple[Shelf, ...] = ()  # what is known, and need not be bought
+    dedupe: bool = False
+    turn: int = 0
 
 
 class Lease(Message, frozen=True):
@@ -59,6 +63,13 @@ class Lease(Message, frozen=True):
     checksum: int
     wanted: list[tuple[int, int]]  # half-open ranges of the rows to ask for
     condemned: str | None = None  # not to be asked: dead letters `worker_crash`, for this reason
+
+
+class Know(Message, frozen=True):
+    """What this run has asked so far is on a shelf; claims of earlier turns count no more."""
+
+    shelf: Shelf
+    turn: int
 
 
 class Drain(Message, frozen=True):
@@ -90,6 +101,12 @@ class Committed(Message, frozen=True):
     """Batches that are on the disk for good."""
 
     written: list[Written]
+
+
+class Deferred(Message, frozen=True):
+    """Rows that were dropped, since another asks the same: to be leased again in the next turn."""
+
+    rows: list[int]
 
 
 class Fatal(Message, frozen=True):
@@ -140,5 +157,5 @@ class Exhausted(Message, frozen=True):
     """No fresh rows will come: what is idle from now on waits for no input."""
 
 
-FromSupervisor = Setup | Lease | Exhausted | NewKey | Out | Drain | Cut
-FromWorker = Hello | Want | Committed | Fatal | Failing | Failed | Goodbye
+FromSupervisor = Setup | Lease | Know | Exhausted | NewKey | Out | Drain | Cut
+FromWorker = Hello | Want | Committed | Deferred | Fatal | Failing | Failed | Goodbye

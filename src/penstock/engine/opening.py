@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -26,7 +27,7 @@ from penstock.engine import capacity, descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Access, access_to
 from penstock.engine.forecast import Measured, exactly, mean, sample_requests
-from penstock.engine.plan import EndpointPlan, Plan
+from penstock.engine.plan import EndpointPlan, Plan, Turns
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
@@ -34,6 +35,7 @@ from penstock.ledger.account import Account
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
+from penstock.ledger.known import Shelf
 from penstock.ledger.lock import RunLock
 from penstock.ledger.manifest import Manifest, check_identity, public_job
 from penstock.ledger.mounts import check_mount
@@ -48,7 +50,7 @@ from penstock.origins import convert
 from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
 from penstock.providers.structured import STRICT_DIALECTS, why_not_strict
-from penstock.record import Record
+from penstock.record import REUSED, Record
 from penstock.sources.attachments import attacher
 from penstock.sources.inputs import Inputs
 from penstock.sources.objects import spooled
@@ -357,6 +359,7 @@ def begin(
         )
         for one, by, count in zip(endpoints, access, places, strict=True)
     )
+    shelves = shelves_of(job, disk, directory, manifest, recovered, generation)
     plan = Plan(
         job=job,
         endpoints=planned,
@@ -375,6 +378,13 @@ def begin(
         inherited=(lock.fileno(),),
         record_workers=lock.record_workers,
         total=len(target) if target is not None else total_rows(checked.inputs, job.limit),
+        shelves=shelves,
+        turns=Turns(
+            partial(checked.inputs.shards, rows=manifest.shard_rows),
+            partial(own_shelf, disk, directory, manifest.run_id, generation),
+        )
+        if job.dedupe
+        else None,
     )
     return OpenRun(
         job=job,
@@ -389,12 +399,55 @@ def begin(
         sample=checked.sample,
         before=measured_before(directory, recovered.account, checked),
         redo=redo,
-        notes=[checked.columns.announcement(), *schema_notes(job)],
+        notes=[
+            checked.columns.announcement(),
+            *schema_notes(job),
+            *map(shelf_words, shelves),
+        ],
         warnings=[
             *(words for one in planned for words in tight_limits(one.buckets, largest)),
             *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
         ],
     )
+
+
+def shelves_of(
+    job: Job,
+    disk: Disk,
+    directory: RunDirectory,
+    manifest: Manifest,
+    recovered: Recovered,
+    generation: int,
+) -> tuple[Shelf, ...]:
+    """The results that are known before the first request. Raises InputError, LedgerError.
+
+    This generation's own come first. A redo asks again what was answered, so it reuses nothing.
+    """
+    if not job.dedupe and not job.reuse:
+        return ()
+    from penstock.ledger import shelving  # late: few jobs have use for it
+
+    shelves = []
+    if job.dedupe and len(recovered.account.done_in(generation)):
+        shelves.append(shelving.own_shelf(disk, directory, manifest.run_id, generation))
+    if job.reuse and not generation:
+        shelves.append(
+            shelving.reuse_shelf(disk, directory, job.reuse, with_response=manifest.batch_lines)
+        )
+    return tuple(shelves)
+
+
+def own_shelf(disk: Disk, directory: RunDirectory, run_id: str, generation: int) -> Shelf:
+    """What this generation has asked so far. Raises LedgerError."""
+    from penstock.ledger import shelving
+
+    return shelving.own_shelf(disk, directory, run_id, generation)
+
+
+def shelf_words(shelf: Shelf) -> str:
+    """What is known, in words."""
+    whose = "earlier runs" if shelf.source == REUSED else "this run"
+    return f"{shelf.entries:,} answers of {whose} are known, and need not be bought"
 
 
 def measured_before(directory: RunDirectory, account: Account, checked: Checked) -> Measured | None:

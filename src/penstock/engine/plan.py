@@ -10,9 +10,10 @@ from penstock.engine.books import Books
 from penstock.engine.limits import Bucket
 from penstock.engine.secret import Secret
 from penstock.job import Job, KeepResponse
+from penstock.ledger.known import Shelf
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.rows import RowSet
-from penstock.sources.shard import Shard
+from penstock.sources.shard import Cursor, Shard
 
 
 class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,13 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
     places: int  # requests in flight there, over all workers
     weight: float = 1.0
     renew: Callable[[], Secret] | None = None  # runs the command that prints the key; it blocks
+
+
+class Turns(msgspec.Struct, frozen=True):
+    """What a job with --dedupe needs for its next turn."""
+
+    shards: Callable[[Cursor | None], Iterator[Shard]]  # the input once more, from a cursor on
+    shelve: Callable[[], Shelf]  # puts what was asked so far on a shelf; it blocks
 
 
 class Plan(msgspec.Struct, kw_only=True):
@@ -48,6 +56,8 @@ class Plan(msgspec.Struct, kw_only=True):
     inherited: tuple[int, ...]  # descriptors that workers keep open: the lock's
     record_workers: Callable[[Iterable[int]], None]
     total: int | None  # rows, where known before the end of the input
+    shelves: tuple[Shelf, ...] = ()  # results that are known, and need not be bought
+    turns: Turns | None = None
 
     @property
     def slots_per_worker(self) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from penstock._core import LINE_BYTES, Limiter, Slab
+from penstock._core import LINE_BYTES, Claims, Limiter, Slab
 from penstock.engine.limits import Bucket
 from penstock.observe.slab_layout import open_slab, slab_bytes
 
@@ -26,6 +26,7 @@ class Layout(msgspec.Struct, frozen=True):
     buckets: tuple[int, ...]  # of each endpoint's limiter
     seats: int
     slots: int  # the most that any seat has
+    claims: bool = False  # of a job with --dedupe
 
     @property
     def limiters_bytes(self) -> int:
@@ -37,6 +38,11 @@ class Layout(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
+        return self.claims_at + (Claims.bytes_needed() if self.claims else 0)
+
+    @property
+    def claims_at(self) -> int:
+        """Where the claims begin: last, as they are large and hardly written to."""
         return self.limiters_bytes + self.seats * self.seat_bytes
 
     def limiter_at(self, endpoint: int) -> int:
@@ -72,6 +78,10 @@ class Region:
     def slab(self, seat: int) -> Slab:
         """The counters, histograms and started rows of the worker on `seat`."""
         return open_slab(self._memory, self._seat(seat), self.layout.slots)
+
+    def claims(self) -> Claims:
+        """The requests that rows have claimed."""
+        return Claims(self._memory, self.layout.claims_at)
 
     def clear_seat(self, seat: int) -> None:
         """Zero a seat, between one worker's death and the next one's start."""

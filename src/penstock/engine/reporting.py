@@ -18,6 +18,7 @@ from penstock.ledger.account import Account
 from penstock.observe.observer import Observer
 from penstock.observe.report import Amounts, Failure, Planned, Report
 from penstock.observe.slab_layout import C
+from penstock.record import DUPLICATE, REUSED
 from penstock.version import VERSION
 
 if TYPE_CHECKING:  # with it comes all that an export needs
@@ -104,6 +105,8 @@ def add_export(report: Report, exported: ExportReport, job: Job) -> None:
     report.succeeded, report.failed = figures.succeeded, figures.failed
     report.failed_by_class = figures.failed_by_class
     report.duplicates = figures.duplicates
+    report.reused = figures.sources.get(REUSED, 0)
+    report.deduplicated = figures.sources.get(DUPLICATE, 0)
     report.tokens, report.cost_usd = figures.tokens, figures.cost_usd
     report.p50_seconds = figures.quantile_seconds(0.5)
     report.p99_seconds = figures.quantile_seconds(0.99)
@@ -131,6 +134,7 @@ def add_account(report: Report, account: Account, examples: Mapping[str, Failure
         "reasoning": spent.reasoning_tokens,
     }
     report.duplicates = account.duplicates
+    report.reused, report.deduplicated = spent.reused, spent.duplicate
 
 
 def exit_code(failed: int, rows: int, job: Job) -> int:

@@ -86,6 +86,36 @@ def total(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else one + other
 
 
+def taken(
+    record: Record,
+    found: Result,
+    source: str,
+    *,
+    generation: int,
+    finished_at: int,
+    keep: KeepResponse,
+) -> Result:
+    """A result that is known, as this record's own: nothing was asked for it, and nothing paid."""
+    kept = keeps(keep, found.outcome == SUCCEEDED)
+    return msgspec.structs.replace(
+        found,
+        row=record.row,
+        id=record.id,
+        source=source,
+        generation=generation,
+        finished_at=finished_at,
+        attempts=0,
+        input_tokens=None,
+        cached_input_tokens=None,
+        output_tokens=None,
+        reasoning_tokens=None,
+        cost_usd=None if found.cost_usd is None else 0.0,  # unknown stays unknown
+        latency_seconds=None,
+        elapsed_seconds=0.0,
+        response=found.response if kept else None,
+    )
+
+
 def keeps(keep: KeepResponse, succeeded: bool) -> bool:
     """Whether the raw body stays with the result."""
     return keep == "always" or (keep == "failed" and not succeeded)

@@ -20,6 +20,7 @@ from penstock.engine.isolation import Isolation
 from penstock.engine.leasing import Leasing
 from penstock.engine.messages import (
     Committed,
+    Deferred,
     Failed,
     Failing,
     Fatal,
@@ -105,7 +106,9 @@ class Supervisor:
         """Run until every row ended or something stops it; returns why. Nothing is left running."""
         plan = self._plan
         buckets = tuple(len(endpoint.buckets) for endpoint in plan.endpoints)
-        region = Region.make(Layout(buckets, plan.workers + 1, max(1, plan.slots_per_worker)))
+        region = Region.make(
+            Layout(buckets, plan.workers + 1, max(1, plan.slots_per_worker), plan.job.dedupe)
+        )
         limiters = [region.limiter(index) for index in range(len(plan.endpoints))]
         for limiter, endpoint in zip(limiters, plan.endpoints, strict=True):
             configure(limiter, endpoint.buckets, monotonic_ns())
@@ -231,6 +234,9 @@ class Supervisor:
                     self._leasing.give_credit(worker.number, message.rows)
             case Committed():
                 self._merge(message.written, worker.number)
+            case Deferred():
+                self._leasing.defer(worker.number, message.rows)
+                self._changed.set()
             case Fatal():
                 self._endpoints.refused(message)
             case Failing():

@@ -28,6 +28,7 @@ from penstock.engine.lane import Lane
 from penstock.engine.pacer import Diverted, Draining
 from penstock.engine.pending import Pending
 from penstock.engine.results import with_tokens
+from penstock.engine.unbought import Unbought
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, retry_cell, started_cell
 from penstock.providers.provider import Answer, Refusal, Request, UnrenderableRecord
@@ -61,6 +62,7 @@ class Work:
         on_taken: Callable[[], None],
         on_down: Callable[[Lane, str], None],
         refresh_key: Callable[[Lane, Attempt], bool],
+        unbought: Unbought | None = None,
     ) -> None:
         self._slots = slots
         self._max_attempts = max_attempts
@@ -77,6 +79,7 @@ class Work:
         self._on_taken = on_taken
         self._on_down = on_down
         self._refresh_key = refresh_key
+        self._unbought = unbought
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Pending] = deque()
         self._heap: retry.RetryHeap[Pending] = retry.RetryHeap()
@@ -157,6 +160,8 @@ class Work:
                 lane = self._lanes[pending.lane]
                 if request is not None:
                     self._follow(pending, lane, await lane.asker.ask(request))
+                elif self._unbought is not None:  # there may be thousands that need no asking
+                    await asyncio.sleep(0)
             except Draining:
                 pass
             except Diverted:
@@ -280,13 +285,29 @@ class Work:
             except UnrenderableRecord as error:
                 problem = str(error)
             else:
-                if pending.known_as is not None:
-                    request = known_as(request, pending.known_as)
                 pending.request = request
-                return request
+                if pending.known_as is not None:  # it was asked before
+                    pending.request = known_as(request, pending.known_as)
+                elif self._unbought is not None and self._is_unbought(self._unbought, pending):
+                    return None
+                return pending.request
         message = f"{record.where}: {problem}"
         self._ending.unasked(record, pending.shard, "invalid_input", message)
         return None
+
+    def _is_unbought(self, unbought: Unbought, pending: Pending) -> bool:
+        """Whether a record need not be asked: its result is known, or another row asks the same."""
+        assert pending.request is not None
+        record, request_hash = pending.record, pending.request.request_hash
+        known = unbought.find(request_hash)
+        if known is not None:
+            self._ending.taken(record, pending.shard, *known)
+        elif unbought.claim(request_hash):
+            return False
+        else:
+            unbought.defer(record.row)
+        pending.request = None
+        return True
 
     def _follow(self, pending: Pending, lane: Lane, attempt: Attempt) -> None:
         """Do what the verdict says."""

@@ -39,6 +39,7 @@ from penstock.engine.limits import buckets_of
 from penstock.engine.messages import (
     Committed,
     Cut,
+    Deferred,
     Drain,
     EndpointSetup,
     Exhausted,
@@ -48,6 +49,7 @@ from penstock.engine.messages import (
     FromSupervisor,
     Goodbye,
     Hello,
+    Know,
     Lease,
     NewKey,
     Out,
@@ -58,6 +60,7 @@ from penstock.engine.pacer import Pacer
 from penstock.engine.region import Region
 from penstock.engine.routed_work import RoutedWork
 from penstock.engine.secret import Secret
+from penstock.engine.unbought import Unbought
 from penstock.engine.work import Work
 from penstock.errors import JobError, LedgerError
 from penstock.ledger.mark import ShardMark
@@ -94,11 +97,17 @@ class Worker:
         self._exhausted = False
         self._leased = False  # whether anything ever was
         self._promised = 0  # rows asked for that have not come
+        self._unbought: Unbought | None = None
+        self._hello = False
+        self._newer: Know | None = None
 
     async def live(self, ours: socket.socket) -> int:
         """Serve until the end; returns the process's exit status."""
         await self._loop.create_connection(lambda: self._channel, sock=ours)
         self._open(await self._setup)
+        self._hello = True
+        if self._newer is not None:
+            self._know(self._newer)
         self._channel.send(Hello(os.getpid()))
         self._ask_for_more()  # now: rows go to those who have asked, and others may have already
         beat = self._loop.create_task(self._guarded(self._beat))
@@ -153,6 +162,7 @@ class Worker:
         )
         several = len(self._lanes) > 1
         make = partial(RoutedWork, affinity_bytes=job.affinity_bytes) if several else Work
+        self._unbought = unbought_of(setup, region)
         self._work = make(
             slots=setup.slots,
             max_attempts=job.max_attempts,
@@ -167,6 +177,7 @@ class Worker:
             on_taken=self._ask_for_more,
             on_down=lambda lane, cause: self._channel.send(Failing(cause, lane.index)),
             refresh_key=self._refresh_key,
+            unbought=self._unbought,
         )
 
     def _make_lane(self, index: int, endpoint: EndpointSetup, limiter: Limiter) -> Lane:
@@ -232,6 +243,8 @@ class Worker:
                 self._setup.set_result(message)
             case Lease():
                 self._take(message, payload)
+            case Know():
+                self._know(message)
             case Exhausted():
                 self._exhausted = True
             case NewKey():
@@ -248,6 +261,13 @@ class Worker:
                 self._ending.set()
                 for task in self._slots:
                     task.cancel()
+
+    def _know(self, message: Know) -> None:
+        """Look things up on another shelf from now on."""
+        if not self._hello:
+            self._newer = message  # told while this worker was being set up
+        elif self._unbought is not None:
+            self._unbought.know(message.shelf, message.turn)
 
     def _lost(self) -> None:
         """The supervisor is gone: commit, and be gone within 2 s."""
@@ -323,6 +343,10 @@ class Worker:
         self._channel.send(Failed(reason, text, accuses=not disk, disk=disk))
         self._ending.set()
 
+    def _tell_deferred(self) -> None:
+        if self._unbought is not None and (rows := self._unbought.take_deferred()):
+            self._channel.send(Deferred(rows))
+
     # --- living -----------------------------------------------------------------------------------
 
     async def _guarded(
@@ -348,6 +372,7 @@ class Worker:
             last_ns, ran_ns = now_ns, busy_ns()
             self._slab.set(C.HEARTBEAT_NS, now_ns)
             self._pace(now_ns)
+            self._tell_deferred()
             self._committer.tick(now_ns, idle=self._work.held == 0)
             self._work.exhausted = self._exhausted
             self._work.dispatch()
@@ -415,6 +440,14 @@ class Worker:
         self._channel.send(Goodbye())
         self._channel.close()
         await asyncio.sleep(0)
+
+
+def unbought_of(setup: Setup, region: Region) -> Unbought | None:
+    """What need not be bought; None where the job asks for nothing of the kind."""
+    if not setup.shelves and not setup.dedupe:
+        return None
+    claims = region.claims() if setup.dedupe else None
+    return Unbought(setup.shelves, claims, setup.turn)
 
 
 def main(arguments: list[str]) -> int:

@@ -21,8 +21,8 @@ from penstock.ledger.checkpoint import Checkpoint, VerifiedLength
 from penstock.ledger.choice import Copy, choose
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.rows import RowSet
-from penstock.ledger.written import Spent, Written
-from penstock.record import SUCCEEDED
+from penstock.ledger.written import SUMMED, Spent, Written
+from penstock.record import DUPLICATE, REUSED, SUCCEEDED
 from penstock.sources.shard import Cursor
 
 Reread = Callable[[Written], pa.RecordBatch]
@@ -163,20 +163,21 @@ def endings(batch: pa.RecordBatch, written: Written) -> list[tuple[int, Ending]]
     """How each row of a batch ended."""
     name = SegmentName.parse(written.segment)
     assert name is not None
-    names = Spent.__struct_fields__
-    sums = zip(*(batch.column(column).to_pylist() for column in names), strict=True)
+    sums = zip(*(batch.column(column).to_pylist() for column in SUMMED), strict=True)
     found = []
-    for position, (row, outcome, error_class, values) in enumerate(
+    for position, (row, outcome, error_class, source, values) in enumerate(
         zip(
             batch.column("row").to_pylist(),
             batch.column("outcome").to_pylist(),
             batch.column("error_class").to_pylist(),
+            batch.column("source").to_pylist(),
             sums,
             strict=True,
         )
     ):
         succeeded = outcome == SUCCEEDED
         copy = Copy(written.generation, succeeded, *name, batch=written.batch, position=position)
-        spent = Spent(**dict(zip(names, (value or 0 for value in values), strict=True)))
+        spent = Spent(**dict(zip(SUMMED, (value or 0 for value in values), strict=True)))
+        spent.reused, spent.duplicate = int(source == REUSED), int(source == DUPLICATE)
         found.append((row, Ending(copy, None if succeeded else error_class or "unknown", spent)))
     return found

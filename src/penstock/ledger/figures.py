@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from penstock.ledger.example import example
+from penstock.ledger.written import unbought
 from penstock.observe.report import Failure
 from penstock.record import FAILED, SUCCEEDED
 
@@ -32,6 +33,7 @@ class Figures(msgspec.Struct):
     tokens: dict[str, int] = {}
     cost_usd: float | None = None  # None: known of no row
     attempts: int = 0
+    sources: dict[str, int] = {}  # results that were not bought, by where they are from
     duplicates: int = 0  # copies beyond the first within a generation: bought again
     latency_bins: dict[int, int] = {}
 
@@ -41,6 +43,8 @@ class Figures(msgspec.Struct):
         outcome = results["outcome"]
         self.succeeded += total(pc.equal(outcome, SUCCEEDED))
         self.attempts += total(results["attempts"])
+        for source, count in unbought(results["source"]).items():
+            self.sources[source] = self.sources.get(source, 0) + count
         self._add_failures(results.filter(pc.equal(outcome, FAILED)))
         self._add_tokens(results)
         self._add_cost(results["cost_usd"])

@@ -32,6 +32,7 @@ class RunDirectory:
         self.segments = path / "segments"
         self.spool = path / "spool"
         self.generations = path / "generations"
+        self.known = path / "known"
         self.exports_path = path / "exports.json"
         self.summary_path = path / "summary.json"
         self.log_path = path / "log.jsonl"

@@ -8,9 +8,10 @@ import msgspec
 import pyarrow as pa
 
 from penstock.ledger.mark import Mark, SegmentName, ShardMark
-from penstock.record import FAILED
+from penstock.record import BOUGHT, DUPLICATE, FAILED, REUSED
 
 _FAILED: Final = pa.scalar(FAILED)
+_BOUGHT: Final = pa.scalar(BOUGHT)
 
 
 class Spent(msgspec.Struct):
@@ -22,6 +23,8 @@ class Spent(msgspec.Struct):
     reasoning_tokens: int = 0
     cost_usd: float = 0.0
     attempts: int = 0
+    reused: int = 0  # results that are an earlier run's
+    duplicate: int = 0  # and those that are another row's
 
     def add(self, other: Spent, times: int = 1) -> None:
         """Add another sum; `times` -1 takes it away."""
@@ -31,6 +34,12 @@ class Spent(msgspec.Struct):
         self.reasoning_tokens += times * other.reasoning_tokens
         self.cost_usd += times * other.cost_usd
         self.attempts += times * other.attempts
+        self.reused += times * other.reused
+        self.duplicate += times * other.duplicate
+
+
+# The sums that are of columns of the same name.
+SUMMED: Final = tuple(name for name in Spent.__struct_fields__ if name not in (REUSED, DUPLICATE))
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -81,9 +90,17 @@ def spent(batch: pa.RecordBatch) -> Spent:
     """The sums of a batch; a null adds nothing."""
     import pyarrow.compute as pc
 
-    return Spent(
-        **{name: pc.sum(batch.column(name)).as_py() or 0 for name in Spent.__struct_fields__}
-    )
+    sums = {name: pc.sum(batch.column(name)).as_py() or 0 for name in SUMMED}
+    return Spent(**sums, **unbought(batch.column("source")))
+
+
+def unbought(sources: pa.Array) -> dict[str, int]:
+    """How many results were taken from elsewhere, by where from; empty for none."""
+    import pyarrow.compute as pc
+
+    if pc.equal(sources, _BOUGHT).true_count == len(sources):
+        return {}
+    return {name: pc.equal(sources, name).true_count for name in (REUSED, DUPLICATE)}
 
 
 def int64s(column: pa.Array) -> bytes:

@@ -95,6 +95,8 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
         in_flight=in_flight,
         queued=totals[C.QUEUED],
         retry_waiting=totals[C.RETRY_WAITING],
+        reused=totals[C.RECORDS_REUSED],
+        deduplicated=totals[C.RECORDS_DUPLICATE],
         requests=totals.requests(),
         retries=totals.retries(),
         throttles=totals[C.THROTTLES],

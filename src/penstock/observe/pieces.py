@@ -40,6 +40,10 @@ def traffic(snapshot: Snapshot) -> Iterator[str]:
     yield f"{count(snapshot.in_flight)} in flight"
     yield f"{count(snapshot.retries)} retries"
     yield f"{count(snapshot.throttles)} throttles"
+    if snapshot.reused:
+        yield f"{count(snapshot.reused)} reused"
+    if snapshot.deduplicated:
+        yield f"{count(snapshot.deduplicated)} duplicates"
 
 
 def usage(snapshot: Snapshot) -> Iterator[str]:

@@ -94,6 +94,8 @@ class C(IntEnum):
     SLOT_CPU_NS = 24
     SLOT_DISK_NS = 25
     SLOT_DRAINED_NS = 26
+    RECORDS_REUSED = 27  # of those that ended: by an earlier run's answer
+    RECORDS_DUPLICATE = 28  # and by another row's
 
 
 GAUGES: Final = frozenset({C.HEARTBEAT_NS, C.SLOTS, C.IN_FLIGHT, C.QUEUED, C.RETRY_WAITING})

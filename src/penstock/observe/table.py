@@ -163,7 +163,14 @@ def rows_words(report: Report) -> str:
         notes.append(f"{count(report.resumed)} from before")
     if report.duplicates:
         notes.append(f"{count(report.duplicates)} asked twice")
+    notes += unbought_words(report.reused, report.deduplicated)
     return told + (f" ({', '.join(notes)})" if notes else "")
+
+
+def unbought_words(reused: int, duplicate: int) -> list[str]:
+    """`9,000 reused`, `300 duplicates`: rows that ended without a request."""
+    told = ((reused, "reused"), (duplicate, "duplicates"))
+    return [f"{count(number)} {words}" for number, words in told if number]
 
 
 def failure_lines(report: Report) -> Iterator[str]:
