@@ -28,7 +28,7 @@ REPLAYED = range(7, 12)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.seeds(120, 4000)
+@pytest.mark.seeds(120, 2500)
 def test_whole_runs(seed: int, figures: Figures) -> None:
     try:
         world = play(seed)
@@ -39,7 +39,7 @@ def test_whole_runs(seed: int, figures: Figures) -> None:
     figures(seeds=1, whole_runs=1, blows_in_whole_runs=world.trouble.deaths + world.trouble.stops)
 
 
-@pytest.mark.seeds(240, 8000)
+@pytest.mark.seeds(240, 9500)
 def test_deciders(seed: int, figures: Figures) -> None:
     schedule = Schedule(seed)
     try:
