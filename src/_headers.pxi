@@ -67,9 +67,8 @@ Mapping.register(Headers)
 
 cdef Py_ssize_t end_of_line(const unsigned char *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:
     """Where the line behind the one at `at` begins; the reader let no line feed pass but at ends."""
-    while at < size and text[at] != 10:
-        at += 1
-    return at + 1
+    cdef const unsigned char *end = <const unsigned char *>memchr(text + at, 10, size - at)
+    return size + 1 if end is NULL else end - text + 1
 
 
 cdef str said(bytes text):

@@ -23,6 +23,8 @@ TOKENS: Final = (
     C.VISIBLE_OUTPUT_TOKENS,
     C.REASONING_TOKENS,
 )
+SUCCEEDED_CELLS: Final = (C.RECORDS_SUCCEEDED, *TOKENS)
+FAILED_CELLS: Final = (C.RECORDS_FAILED, *TOKENS)
 
 
 class Ending:
@@ -89,11 +91,11 @@ class Ending:
         self._committer.add(result, shard)
 
     def _count(self, answer: Answer | None, error_class: str) -> None:
-        ended = C.RECORDS_FAILED if error_class else C.RECORDS_SUCCEEDED
+        cells = FAILED_CELLS if error_class else SUCCEEDED_CELLS
         if answer is None:
-            self._slab.add(ended, 1)
+            self._slab.add(cells[0], 1)
             return
-        self._slab.add_each((ended, *TOKENS), (1, *tokens_of(answer)))
+        self._slab.add_each(cells, (1, *tokens_of(answer)))
 
 
 def tokens_of(answer: Answer) -> tuple[int, int, int, int]:

@@ -61,7 +61,7 @@ class Redactor:
 
     def body(self, body: bytes) -> bytes:
         """`body` without any secret."""
-        if b"u00" in body:
+        if b"\\" in body and b"u00" in body:  # one byte is found much faster than three
             plain = ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), body)
             if self._needles.within(plain):
                 body = plain

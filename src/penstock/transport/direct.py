@@ -81,8 +81,12 @@ class DirectTransport:
                 line = self._lines.take(endpoint.idle) or await self._open(endpoint)
                 if isinstance(line, Failure):
                     return line
-        try:
-            return await self._exchange(line, endpoint, request.body, late=waiting is not None)
+        try:  # as `_exchange`, which would be a coroutine more for each request
+            waiter = self._ask(line, endpoint, request.body, late=waiting is not None)
+            return await waiter or await self._read(line, endpoint)
+        except asyncio.CancelledError:
+            line.drop(waiter)
+            raise
         except FOREIGN_ERRORS as error:
             unanswered = isinstance(error, _ENDED) and not line.answering
             if unanswered and (line.requests > 1 or not line.sent_ns):
@@ -103,10 +107,10 @@ class DirectTransport:
             kind, detail = reason_of(error, endpoint.place, connected=False)
             return Failure(kind, detail, 0, time.monotonic_ns())
 
-    async def _exchange(
+    def _ask(
         self, line: Line, endpoint: Endpoint, body: bytes, *, late: bool, deadline_ns: int = 0
-    ) -> Response | Failure:
-        """Write the request in this turn of the event loop, and read its answer.
+    ) -> asyncio.Future[Response | None]:
+        """Write the request in this turn of the event loop.
 
         One that is late goes out at once: who waited for its ticket has used up what the limit
         allows for between ticket and request.
@@ -114,12 +118,18 @@ class DirectTransport:
         waiter = line.ask(endpoint.head, body, endpoint.idle, deadline_ns)
         if late:
             self._lines.write_due()
+        return waiter
+
+    async def _exchange(
+        self, line: Line, endpoint: Endpoint, body: bytes, *, late: bool, deadline_ns: int
+    ) -> Response | Failure:
+        """Write the request, and read its answer."""
+        waiter = self._ask(line, endpoint, body, late=late, deadline_ns=deadline_ns)
         try:
-            response: Response | None = await waiter
+            return await waiter or await self._read(line, endpoint)
         except asyncio.CancelledError:
             line.drop(waiter)
             raise
-        return response or await self._read(line, endpoint)
 
     async def _repeat(self, ended: Line, endpoint: Endpoint, body: bytes) -> Response | Failure:
         """Write once more, on a connection that is opened now; ticket and deadline stand."""
