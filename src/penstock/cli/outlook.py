@@ -13,7 +13,7 @@ from penstock.cli.reading import opened
 from penstock.engine import limits
 from penstock.engine.forecast import Forecast, Measured, Sampled, forecast, sample_requests
 from penstock.engine.opening import run_directory_of
-from penstock.engine.pilot import first_results, measure
+from penstock.engine.pilot import Attach, first_results, measure
 from penstock.errors import PenstockError
 from penstock.job import Job, identity
 from penstock.ledger.manifest import compare
@@ -21,10 +21,12 @@ from penstock.ledger.recovery import survey
 from penstock.ledger.run_directory import RunDirectory
 from penstock.providers.provider import Provider, Request, provider_for
 from penstock.record import Record
+from penstock.sources.attachments import attacher
 from penstock.sources.inputs import Inputs
 from penstock.sources.spread import spread
 
 SAMPLE_RECORDS: Final = 400
+SAMPLE_ATTACHED: Final = 40  # with images or files, which are large
 READ_SECONDS: Final = 30.0  # of the input; what it has beyond that is judged by its bytes
 
 
@@ -81,11 +83,14 @@ def look_ahead(job: Job, spool: Path) -> Outlook:
     """A job's outlook; standard input is kept in `spool`. Raises UsageError."""
     inputs = opened(job, spool)
     provider = provider_for(job)
+    attach = attacher(job)
+    sample = SAMPLE_RECORDS if attach is None else SAMPLE_ATTACHED
     until = time.monotonic() + READ_SECONDS
-    found = spread(inputs, SAMPLE_RECORDS, limit=job.limit, enough=lambda: time.monotonic() > until)
+    found = spread(inputs, sample, limit=job.limit, enough=lambda: time.monotonic() > until)
     rows = found.rows_about if job.limit is None else min(found.rows_about, job.limit)
-    sampled, requests = sample_requests(provider, found.records)
-    past = past_of(job, inputs, provider)
+    records = found.records if attach is None else map(attach, found.records)
+    sampled, requests = sample_requests(provider, records)
+    past = past_of(job, inputs, provider, attach)
     workers = limits.worker_count(job, limits.cores_here())
     left = max(0, rows - past.done)
     return Outlook(
@@ -103,7 +108,7 @@ def look_ahead(job: Job, spool: Path) -> Outlook:
     )
 
 
-def past_of(job: Job, inputs: Inputs, provider: Provider) -> Past:
+def past_of(job: Job, inputs: Inputs, provider: Provider, attach: Attach | None) -> Past:
     """What the job's run directory tells, where there is one and it is of this job."""
     if not (job.output or job.run_dir):
         return Past()
@@ -120,7 +125,7 @@ def past_of(job: Job, inputs: Inputs, provider: Provider) -> Past:
         results = first_results(directory, manifest.run_id)
     except PenstockError as error:
         return Past(str(path), error.what)
-    return Past(str(path), "", done, measure(results, inputs, provider))
+    return Past(str(path), "", done, measure(results, inputs, provider, attach))
 
 
 def evenly(requests: Sequence[tuple[Record, Request]]) -> list[tuple[Record, Request]]:

@@ -12,7 +12,7 @@ tell: normal approximation of the mean, with Student's t for small samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -107,18 +107,20 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def sample_requests(
-    provider: Provider, records: Sequence[Record]
+    provider: Provider, records: Iterable[Record]
 ) -> tuple[Sampled, list[tuple[Record, Request]]]:
     """What requests of sampled records are predicted to take, and those requests."""
     made: list[tuple[Record, Request]] = []
+    seen = 0
     for record in records:
+        seen += 1
         with suppress(UnrenderableRecord):
             if record.problem is None:
                 made.append((record, provider.request(record)))
     sampled = Sampled(
         [request.input_tokens for _, request in made],
         [request.output_tokens for _, request in made],
-        len(records) - len(made),
+        seen - len(made),
     )
     return sampled, made
 

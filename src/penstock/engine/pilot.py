@@ -6,7 +6,7 @@ a few percent, whatever the run's size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -14,10 +14,12 @@ from penstock.engine.forecast import Interval, Measured, mean, ratio
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.segment_reader import SegmentReader
 from penstock.providers.provider import Provider, UnrenderableRecord
-from penstock.record import BOUGHT, SUCCEEDED
+from penstock.record import BOUGHT, SUCCEEDED, Record
 from penstock.sources.inputs import Inputs
 from penstock.sources.record import records_of
 from penstock.sources.spread import SHARD_ROWS
+
+Attach = Callable[[Record], Record]
 
 MOST_RESULTS: Final = 5000
 MOST_RENDERED: Final = 500  # of them, those whose requests are made again to see what was predicted
@@ -43,9 +45,12 @@ def first_results(directory: RunDirectory, run_id: str) -> list[dict[str, Any]]:
 
 
 def measure(
-    results: Sequence[Mapping[str, Any]], inputs: Inputs, provider: Provider
+    results: Sequence[Mapping[str, Any]],
+    inputs: Inputs,
+    provider: Provider,
+    attach: Attach | None = None,
 ) -> Measured | None:
-    """What results tell; None where there are none."""
+    """What results tell; None where there are none. `attach` gives records images and files."""
     if not results:
         return None
     counts = [one["output_tokens"] for one in results if one["output_tokens"] is not None]
@@ -53,7 +58,7 @@ def measure(
     took = [one["latency_seconds"] for one in results if one["latency_seconds"] is not None]
     return Measured(
         records=len(results),
-        input_ratio=input_ratio(results, inputs, provider),
+        input_ratio=input_ratio(results, inputs, provider, attach),
         output_tokens=mean(counts),
         latency_seconds=mean(took) if took else None,
         attempts=sum(one["attempts"] for one in results) / len(results),
@@ -62,25 +67,31 @@ def measure(
 
 
 def input_ratio(
-    results: Sequence[Mapping[str, Any]], inputs: Inputs, provider: Provider
+    results: Sequence[Mapping[str, Any]],
+    inputs: Inputs,
+    provider: Provider,
+    attach: Attach | None,
 ) -> Interval:
     """The input tokens of some results, by what is predicted for their requests."""
     known = {one["row"]: one["input_tokens"] for one in results if one["input_tokens"] is not None}
     rows = sorted(known)[:MOST_RENDERED]
-    predicted = dict(predictions(rows, inputs, provider))
+    predicted = dict(predictions(rows, inputs, provider, attach))
     both = [row for row in rows if row in predicted]
     return ratio([known[row] for row in both], [predicted[row] for row in both])
 
 
-def predictions(rows: Sequence[int], inputs: Inputs, provider: Provider) -> list[tuple[int, int]]:
+def predictions(
+    rows: Sequence[int], inputs: Inputs, provider: Provider, attach: Attach | None
+) -> list[tuple[int, int]]:
     """Rows, and the input tokens that are predicted for their requests."""
     found: list[tuple[int, int]] = []
     wanted = frozenset(rows)
     for shard in inputs.shards(rows=SHARD_ROWS) if rows else ():
         for record in records_of(shard, None, wanted):
             with suppress(UnrenderableRecord):
-                if record.problem is None:
-                    found.append((record.row, provider.request(record).input_tokens))
+                whole = record if attach is None else attach(record)
+                if whole.problem is None:
+                    found.append((record.row, provider.request(whole).input_tokens))
         if shard.next.row > rows[-1]:
             break
     return found

@@ -72,9 +72,10 @@ def report_of(
 
 
 def planned(opened: OpenRun, observer: Observer) -> Planned | None:
-    """What was to be expected of the rows that ended in this epoch, beside what they came to."""
+    """What was to be expected of the rows that this epoch asked for, beside what they came to."""
     plan, state, totals = opened.plan, observer.state, observer.tally.totals()
-    rows = totals[C.RECORDS_SUCCEEDED] + totals[C.RECORDS_FAILED]
+    unbought = totals[C.RECORDS_REUSED] + totals[C.RECORDS_DUPLICATE]
+    rows = totals[C.RECORDS_SUCCEEDED] + totals[C.RECORDS_FAILED] - unbought
     if not rows or plan.target is not None or state.running_since_ns is None:
         return None
     sampled, _ = sample_requests(opened.provider, opened.sample)

@@ -77,11 +77,11 @@ async def ask_each(
     transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
     asker = Asker(provider, transport, Pacer(limiter), limiter, region.slab(0), job.base_url)
     asker.use_headers(headers, redactor)
-    slots, judge = asyncio.Semaphore(limits.concurrency(job)), judge_of(job)
+    slots, judge, attach = asyncio.Semaphore(limits.concurrency(job)), judge_of(job), attacher(job)
 
     async def ask(record: Record) -> Tried:
         try:
-            request = request_of(provider, record)
+            request = request_of(provider, record if attach is None else attach(record))
         except UnrenderableRecord as error:
             return Tried(record, None, None, str(error))
         async with slots:

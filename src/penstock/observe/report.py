@@ -29,7 +29,7 @@ class Amounts(msgspec.Struct, frozen=True):
 
 
 class Planned(msgspec.Struct, frozen=True):
-    """What was to be expected of the rows that ended in this epoch, and what they came to."""
+    """What was to be expected of the rows that an epoch asked for, and what they came to."""
 
     rows: int
     measured: (
