@@ -32,6 +32,10 @@ Slots = Annotated[int, msgspec.Meta(ge=1, le=MOST_SLOTS)]
 KeepResponse = Literal["failed", "always", "never"]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+MOST_USD = 1_000_000.0  # for a million tokens, or for a run: picodollars must fit into 64 bits
+Rate = Annotated[float, msgspec.Meta(ge=0, le=MOST_USD)]
+PRICED = ("input", "cached", "cache_write", "output", "reasoning", "request")
+KINDS = ", ".join(PRICED)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -307,6 +311,23 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             metavar="N",
         ),
     ] = None
+    budget_usd: Annotated[
+        Positive | None,
+        option(
+            "Limits",
+            "Stop (exit 5) before more than X dollars are spent, over all resumes of the run.",
+            metavar="X",
+        ),
+    ] = None
+    price: Annotated[
+        dict[str, Rate],
+        option(
+            "Limits",
+            "Dollars per million tokens: input, output, cached, cache_write, reasoning; and per "
+            "request. What is given goes over the price list.",
+            metavar="KIND=USD,...",
+        ),
+    ] = {}
     workers: Annotated[
         Count | Literal["auto"],
         option(
@@ -573,6 +594,7 @@ def check(job: Job) -> None:
                 if dotted != "stream"
                 else "Answers are read whole, so nothing is streamed.",
             )
+    check_price(job)
     check_written(job)
     nested(job.param)
     parse_percent(job.stop_failed, "stop_failed")
@@ -633,6 +655,15 @@ def check_structure(job: Job) -> None:
             raise JobError("--flatten is given without --schema", "Leave it out, or give both.")
     elif job.param.get("n") not in (None, 1):
         raise JobError("both --schema and --param n are given", "Ask for one answer of a record.")
+
+
+def check_price(job: Job) -> None:
+    """Raises JobError for a price of nothing that is known, or a budget that can't be counted."""
+    for kind in job.price:
+        if kind not in PRICED:
+            raise JobError(f"--price {kind}: nothing has such a price", f"Allowed: {KINDS}.")
+    if job.budget_usd is not None and job.budget_usd > MOST_USD:
+        raise JobError(f"--budget-usd {job.budget_usd:g}: expected at most {MOST_USD:,.0f}")
 
 
 def check_written(job: Job) -> None:

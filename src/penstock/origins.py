@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -187,7 +187,7 @@ def parse_text(one: Option, text: str, where: str) -> Any:
     if get_origin(one.type) is tuple:
         return tuple(text.split(os.pathsep))
     if get_origin(one.type) is dict:
-        return dict(parse_pair(one, part) for part in text.split("\n") if part)
+        return dict(parse_pair(one, part) for part in split_pairs(one, text))
     if one.name == "endpoints" or (one.name == "messages" and text.lstrip().startswith("[")):
         return json_of(one, text, where)
     if text in allowed_words(one):
@@ -209,11 +209,24 @@ def json_of(one: Option, text: str, where: str) -> Any:
         raise JobError(f"{where}: not JSON: {error}", f"Expected {OF_OPTION[one.name]}.") from None
 
 
+def split_pairs(one: Option, text: str) -> Iterator[str]:
+    """The KEY=VALUEs of one text: a line each, and a --price's with commas between them too."""
+    for line in text.split("\n"):
+        for part in line.split(",") if one.name == "price" else (line,):
+            if part.strip():
+                yield part
+
+
 def parse_pair(one: Option, text: str) -> tuple[str, Any]:
     """KEY=VALUE of a repeated option; a --param's value is JSON where it parses."""
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise JobError(f"{one.flag} {text!r}: expected {one.metavar}")
+    if one.name == "price":
+        try:
+            return key.strip(), float(value)
+        except ValueError:
+            raise JobError(f"{one.flag} {text!r}: expected {one.metavar}") from None
     if one.name != "param":
         return key, value
     try:

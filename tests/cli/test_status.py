@@ -23,6 +23,8 @@ STOPPED = Status(
     reused=0,
     deduplicated=0,
     tokens={"uncached_input": 10, "visible_output": 20},
+    cost_usd=1.5,
+    budget_usd=2.0,
     checkpoint_age_seconds=12.0,
     torn_segments=1,
     redo=None,
@@ -58,6 +60,7 @@ def test_a_stopped_run_says_why_and_how_to_resume() -> None:
     shown = told(STOPPED)
     assert shown["rows in"] == ["1,000 = 400 succeeded + 3 failed + 597 pending (1 asked twice)"]
     assert shown["failed"] == ["server_error 1", "timeout 2"]
+    assert shown["cost"] == ["$1.50 of $2.00"]
     assert shown["checkpoint"] == ["12 s ago"]
     assert shown["segments"] == ["1 with a torn end, which the next start mends"]
     assert shown["output"] == ["a b, not there yet"]

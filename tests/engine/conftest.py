@@ -13,6 +13,7 @@ READERS = (
     "ending",
     "lane",
     "pacer",
+    "purse",
     "routed_work",
     "supervisor",
     "work",

@@ -15,7 +15,10 @@ from engine.virtual_time import Clock, VirtualLoop
 from penstock._core import Limiter
 from penstock.engine.asker import GATE, Asker
 from penstock.engine.attempt import Attempt
+from penstock.engine.messages import Funds
 from penstock.engine.pacer import Draining, Pacer
+from penstock.engine.purse import Purse
+from penstock.engine.rates import Rates
 from penstock.job import Job
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H, request_cell
@@ -309,5 +312,85 @@ def test_who_is_cancelled_before_the_gate_does_not_widen_it(clock: Clock) -> Non
         assert len(scene.transport.requests) == GATE
         scene.pacer.stop()
         await asyncio.gather(*asking, return_exceptions=True)
+
+    clock.run(main)
+
+
+# --- what it costs --------------------------------------------------------------------------------
+
+
+class Said(list[Any]):
+    """What a purse says to its supervisor."""
+
+
+def paying(scene: Scene, *, budgeted: bool = False) -> Said:
+    said = Said()
+    rates = Rates(1, 1, 1, 2, 2)
+    scene.asker.purse = Purse(
+        scene.slab, "m-1", {"m-1": rates}, rates, slots=1, budgeted=budgeted, say=said.append
+    )
+    return said
+
+
+def money(scene: Scene) -> tuple[int, int, int]:
+    cells = (C.SPENT_PUSD, C.OPEN_PUSD, C.LOST_PUSD)
+    spent, flying, lost = (scene.slab.get(cell) for cell in cells)
+    return spent, flying, lost
+
+
+@pytest.mark.parametrize(
+    ("came", "cost", "spent", "lost"),
+    [
+        (chat(prompt_tokens=11, completion_tokens=3), 17, 17, 0),
+        (error(400), None, 0, 0),
+        (error(429), None, 0, 0),
+        (error(500), None, 0, 0),
+        (response(200, {"error": {"message": "overloaded"}}), None, 0, 0),
+        (response(200, b'{"choices": [{"mess'), None, 200, 200),
+        (Failure("timeout", "", 1, 2), None, 200, 200),
+        (Failure("connect", "", 0, 2), None, 0, 0),
+    ],
+)
+def test_what_comes_is_settled_against_what_was_predicted(
+    clock: Clock, came: Response | Failure, cost: int | None, spent: int, lost: int
+) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: came)
+        paying(scene)
+        attempt = await scene.asker.ask(ASK)
+        assert attempt.cost_pusd == cost
+        assert money(scene) == (spent, 0, lost)
+
+    clock.run(main)
+
+
+def test_a_request_is_in_flight_with_what_it_may_cost_and_cancelled_it_is_lost(
+    clock: Clock,
+) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: chat())
+        paying(scene)
+        asking = loop.create_task(scene.asker.ask(ASK))
+        await asyncio.sleep(TOOK_SECONDS / 2)
+        assert money(scene) == (0, 200, 0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert money(scene) == (200, 0, 200)
+
+    clock.run(main)
+
+
+def test_nothing_is_sent_before_the_budget_has_it(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: chat(prompt_tokens=11, completion_tokens=3))
+        said = paying(scene, budgeted=True)
+        asking = loop.create_task(scene.asker.ask(ASK))
+        await asyncio.sleep(10)
+        assert scene.transport.requests == []
+        assert said == [Funds(200, 200, 0)]
+        assert scene.asker.purse is not None
+        scene.asker.purse.funded(200)
+        assert (await asking).cost_pusd == 17
+        assert scene.asker.purse.hold(183)
 
     clock.run(main)

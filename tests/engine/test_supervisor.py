@@ -11,6 +11,7 @@ import pytest
 
 from engine.crew import DEAD_LETTER, FakeBooks, FakeWorker, World
 from engine.limiters import slab
+from engine.money import no_money
 from engine.shards import shards
 from engine.virtual_time import Clock, VirtualLoop
 from penstock.engine import crew as crew_module
@@ -66,6 +67,7 @@ class Scene:
             generation=0,
             target=None,
             books=self.books,  # type: ignore[arg-type]
+            treasury=no_money(Job(**job)),
             shards=source or iter(shards(rows, each)),
             known_shards={},
             id_column=None,

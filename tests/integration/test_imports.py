@@ -11,7 +11,8 @@ from conftest import Simulate
 from integration.conftest import MakePlace
 
 COMPUTE = "pyarrow.compute"
-HEAVY = (COMPUTE, "pyarrow.parquet", "prometheus_client", "rich", "penstock.simulator")
+PRICES = "genai_prices"
+HEAVY = (COMPUTE, PRICES, "pyarrow.parquet", "prometheus_client", "rich", "penstock.simulator")
 
 WRITER = """
 from io import BytesIO

@@ -74,6 +74,7 @@ def test_a_second_copy_in_a_generation_adds_nothing_but_itself_to_the_duplicates
     assert (account.ended, account.succeeded, account.failures) == (3, 2, {"invalid_request": 1})
     assert account.duplicates == 3
     assert account.spent == Spent(30, 0, 2, 0, 0.5, 3)
+    assert account.paid_usd == 4 * answer(0).cost_usd  # of all copies
 
 
 def test_of_a_row_that_stands_twice_in_one_batch_the_first_counts(run_dir: RunDirectory) -> None:

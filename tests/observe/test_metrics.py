@@ -25,6 +25,7 @@ def some_totals() -> Totals:
     slab.add(request_cell(-1, "connect"), 2)
     slab.add(retry_cell("connect"), 2)
     slab.add(C.UNCACHED_INPUT_TOKENS, 42_100)
+    slab.add(C.SPENT_PUSD, 1_250_000_000_000)
     slab.add(C.LIMIT_WAIT_NS, 1_500_000_000)
     slab.set(C.RECONNECTS, 3)
     slab.set(C.SOILED_CONNECTIONS, 4)
@@ -83,6 +84,14 @@ def test_every_metric_has_its_name_its_labels_and_base_units() -> None:
     }
     assert {key: found.get(key) for key in expected} == expected
     assert any(name == "build_info" and ("version", "0.1.0") in labels for name, labels in found)
+
+
+def test_dollars_are_there_where_a_price_is_known() -> None:
+    assert not [name for name, _ in samples(text_of()) if "usd" in name]
+    found = samples(text_of(a_snapshot(cost_usd=3.5, budget_usd=5.0)))
+    assert found["cost_usd_total", ()] == 1.25
+    assert found["run_cost_usd", ()] == 3.5
+    assert found["budget_usd", ()] == 5.0
 
 
 def test_requests_are_counted_by_what_became_of_them() -> None:

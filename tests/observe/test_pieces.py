@@ -44,3 +44,9 @@ def test_flow_keeps_every_piece_in_order_and_within_the_width(parts: list[str], 
     found = [piece for line in lines for piece in line.split(pieces.SEPARATOR)]
     fitted = [part if len(part) <= width else part[: width - 1] + "…" for part in parts]
     assert found == fitted
+
+
+def test_dollars_stand_beside_the_tokens_where_a_price_is_known() -> None:
+    assert "$" not in "".join(pieces.usage(a_snapshot()))
+    assert "$1.25" in pieces.usage(a_snapshot(cost_usd=1.25))
+    assert "$1.25 of $5.00" in pieces.usage(a_snapshot(cost_usd=1.25, budget_usd=5.0))

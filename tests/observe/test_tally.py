@@ -63,6 +63,18 @@ def test_a_dead_worker_keeps_its_counts_and_loses_its_gauges() -> None:
     assert totals.sums[H.REQUEST_US] == 2_000_000
 
 
+def test_what_a_dead_worker_had_in_flight_is_spent_and_lost() -> None:
+    tally, slab = Tally(), a_slab()
+    tally.attach(0, slab)
+    slab.add(C.SPENT_PUSD, 70)
+    slab.add(C.LOST_PUSD, 3)
+    slab.add(C.OPEN_PUSD, 40)
+    slab.add(C.UNTOLD_PUSD, 5)
+    tally.retire(0)
+    cells = (C.SPENT_PUSD, C.LOST_PUSD, C.OPEN_PUSD, C.UNTOLD_PUSD)
+    assert [tally.totals()[cell] for cell in cells] == [110, 43, 0, 0]
+
+
 def test_a_dead_workers_slab_may_be_used_again() -> None:
     memory = bytearray(slab_bytes(2))
     tally = Tally()

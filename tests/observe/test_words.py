@@ -82,9 +82,10 @@ def test_sizes_are_in_powers_of_ten(number: int, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("usd", "expected"), [(0, "$0.00"), (0.0123, "$0.0123"), (1234.5, "$1,234.50")]
+    ("usd", "expected"),
+    [(0, "$0.00"), (0.0123, "$0.0123"), (1234.5, "$1,234.50"), (0.0000326, "$0.000033")],
 )
-def test_small_amounts_of_money_have_four_decimals(usd: float, expected: str) -> None:
+def test_small_amounts_of_money_have_four_decimals_or_two_digits(usd: float, expected: str) -> None:
     assert words.money(usd) == expected
 
 

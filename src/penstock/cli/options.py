@@ -12,7 +12,15 @@ from typing import Any, get_origin
 import click
 
 from penstock.job import Job, Option, options
-from penstock.origins import allowed_words, convert, load_job, parse_pair, parse_text, plain_types
+from penstock.origins import (
+    allowed_words,
+    convert,
+    load_job,
+    parse_pair,
+    parse_text,
+    plain_types,
+    split_pairs,
+)
 
 SHORT = {"output": "-o"}
 
@@ -102,7 +110,8 @@ def given(flags: dict[str, Any]) -> dict[str, Any]:
         elif isinstance(value, tuple) and get_origin(one.type) is tuple:
             values[name] = value
         elif isinstance(value, tuple):
-            values[name] = dict(parse_pair(one, part) for part in value)
+            pairs = (part for text in value for part in split_pairs(one, text))
+            values[name] = dict(parse_pair(one, part) for part in pairs)
         else:
             values[name] = value
     convert(values)

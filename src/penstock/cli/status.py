@@ -52,7 +52,7 @@ def headline(found: Status) -> str:
 
 def sections(found: Status) -> Iterator[Section]:
     """What is known, those parts left out that have nothing to say."""
-    from penstock.observe.table import token_words
+    from penstock.observe.table import cost_words, token_words
     from penstock.observe.words import count, duration, visible
 
     yield "run", [f"{found.run_id}, begun {found.created_at}, epoch {found.epoch}"]
@@ -60,6 +60,8 @@ def sections(found: Status) -> Iterator[Section]:
     if found.failed:
         yield "failed", [f"{name} {count(rows)}" for name, rows in found.failed_by_class.items()]
     yield "tokens", [token_words(found.tokens)]
+    if found.cost_usd is not None:
+        yield "cost", [cost_words(found.cost_usd, 0.0, found.budget_usd)]
     if found.checkpoint_age_seconds is not None:
         yield "checkpoint", [f"{duration(found.checkpoint_age_seconds)} ago"]
     if found.redo is not None:

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from penstock.engine.rates import pusd, usd
 from penstock.errors import InputError, LedgerError
 from penstock.ledger.account import Account
 from penstock.ledger.checkpoint import read_checkpoint
@@ -27,6 +28,7 @@ from penstock.ledger.published import is_published
 from penstock.ledger.recovery import Recovered, survey
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
+from penstock.ledger.spending import Spending, read_spending
 from penstock.ledger.summary import read_summary
 from penstock.observe.report import Report
 from penstock.sources.inputs import Inputs
@@ -61,6 +63,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     reused: int
     deduplicated: int
     tokens: dict[str, int]
+    cost_usd: float | None  # None: nothing that is known
+    budget_usd: float | None
     checkpoint_age_seconds: float | None
     torn_segments: int
     redo: Redo | None
@@ -107,6 +111,8 @@ def read_status(path: Path, now: float) -> Status:
         reused=account.spent.reused,
         deduplicated=account.spent.duplicate,
         tokens=tokens_of(account),
+        cost_usd=cost_of(account, read_spending(directory, manifest.run_id)),
+        budget_usd=manifest.job.get("budget_usd"),
         checkpoint_age_seconds=max(0.0, now - checkpoint.written_at) if checkpoint else None,
         torn_segments=0 if running else len(found.torn),
         redo=redo,
@@ -201,6 +207,11 @@ def output_of(manifest: Manifest, path: Path) -> Path:
     output = Path(manifest.job["output"])
     here = path if path.name else path.resolve()
     return here.with_name(output.name) if here.name == output.name + ".run" else output
+
+
+def cost_of(account: Account, spending: Spending) -> float | None:
+    """What counts as spent, as the ledger has it; None where no row has a cost."""
+    return usd(spending.total(pusd(account.paid_usd))) or None
 
 
 def tokens_of(account: Account) -> dict[str, int]:

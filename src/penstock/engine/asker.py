@@ -11,6 +11,7 @@ from penstock.engine.attempt import Attempt
 from penstock.engine.gate import Gate
 from penstock.engine.pacer import Draining, Pacer
 from penstock.engine.prediction import TokenPredictor
+from penstock.engine.purse import Purse
 from penstock.observe.redactor import RedactedHeaders, Redactor
 from penstock.observe.slab_layout import C, H, request_cell
 from penstock.providers.provider import Answer, BadResponse, Provider, Refusal
@@ -21,6 +22,7 @@ from penstock.transport.transport import Request, Response, Transport
 
 OK = 200
 NO_MEMORY = "there was no memory to hold the answer"
+UNREADABLE = "bad_response"  # a class of verdicts
 SENT = (C.LIMIT_WAIT_NS, C.REQUESTS_SENT)
 REQUEST_US = H.REQUEST_US  # to look a member of an enum up takes longer than to use it
 GATE = 16  # enough to open connections at a good rate, few enough to leave idle
@@ -37,12 +39,14 @@ class Asker:
         limiter: Limiter,
         slab: Slab,
         base_url: str,
+        purse: Purse | None = None,
     ) -> None:
         self._provider = provider
         self._transport = transport
         self.pacer = pacer
         self._limiter = limiter
         self.slab = slab
+        self.purse = purse  # of a job that has a price
         self._base_url = base_url.rstrip("/")
         self._urls: dict[str, str] = {}  # by path; a job has few
         self._redactor = Redactor(())
@@ -72,6 +76,10 @@ class Asker:
         predicted = self._predictor.predict(weight_bytes, ask.output_tokens)
         sending, key_number = Sending(self, *predicted, monotonic_ns()), self.key_number
         request = Request(self._url_of(ask.path), self._headers, ask.body)
+        if (purse := self.purse) is not None:
+            sending.held_pusd = purse.predict(*predicted)
+            if not purse.hold(sending.held_pusd):
+                await purse.wait(sending.held_pusd)
         self.waiting += 1
         try:
             if not sending.enter():
@@ -84,8 +92,15 @@ class Asker:
         except MemoryError:  # a matter of this answer alone: others may be smaller
             came = Failure("no_memory", NO_MEMORY, sending.sent_ns, monotonic_ns())
             attempt = self._without_answer(came, sending.alone)
+        except BaseException:
+            if purse is not None:
+                was_sent = sending.sent_ns != 0
+                purse.settle(sending.held_pusd, None, was_sent=was_sent, in_doubt=was_sent)
+            raise
         finally:
             sending.ended()
+        if purse is not None:
+            await self._pay(purse, sending, attempt)
         attempt.key_number = key_number
         if came.sent_ns:
             latency_ns = came.done_ns - came.sent_ns
@@ -131,6 +146,19 @@ class Asker:
             return BAD_RESPONSE, Refusal(message=str(error))
         return (OK if isinstance(said, Answer) else ERROR_IN_200), said
 
+    async def _pay(self, purse: Purse, sending: Sending, attempt: Attempt) -> None:
+        """Settle what was put aside for an attempt against what it cost."""
+        answer, was_sent = attempt.answer, sending.sent_ns != 0
+        try:
+            if answer is not None and not purse.knows(answer):
+                await purse.learn(answer)
+        finally:
+            # Neither an answer that can't be read nor none at all says whether it is billed.
+            unread = not attempt.status or attempt.verdict.error_class == UNREADABLE
+            attempt.cost_pusd = purse.settle(
+                sending.held_pusd, answer, was_sent=was_sent, in_doubt=was_sent and unread
+            )
+
     def _settle(self, body_bytes: int, sending: Sending, answer: Answer | None) -> None:
         """Correct what the ticket charged: to the usage, or for a failure to what was sent."""
         input_used, output_used = (sending.input_tokens if sending.sent_ns else 0), 0
@@ -162,6 +190,7 @@ class Sending(msgspec.Struct, gc=False, eq=False):
     sent_ns: int = 0
     alone: bool = False
     _at_gate: bool = False
+    held_pusd: int = 0  # put aside for it
 
     def enter(self) -> bool:
         """Be one of the few that may take a connection, if that needs no waiting."""
@@ -199,6 +228,8 @@ class Sending(msgspec.Struct, gc=False, eq=False):
         self.sent_ns = sent_ns = monotonic_ns()
         self._pass()
         asker.slab.add_each(SENT, (sent_ns - self._wanted_ns, 1))
+        if asker.purse is not None:
+            asker.purse.sent(self.held_pusd)
         self.alone = asker.in_flight == 0
         asker.in_flight += 1
 

@@ -19,4 +19,5 @@ class Attempt(msgspec.Struct, gc=False):
     body: bytes | None = None
     request_id: str | None = None
     latency_seconds: float | None = None
+    cost_pusd: int | None = None  # picodollars; None where it can't be told
     key_number: int = 0  # which of the worker's keys, from 0, it was sent with

@@ -27,6 +27,7 @@ from penstock.engine.plan import Plan
 from penstock.engine.region import Region
 from penstock.engine.respawn import Respawn
 from penstock.engine.stopping import Stopped, crash_loop, disk_failed, no_process
+from penstock.engine.treasury import used_of
 from penstock.engine.worker_process import WorkerProcess
 from penstock.errors import LedgerError
 from penstock.ledger.known import Shelf
@@ -87,6 +88,11 @@ class Crew:
     def ready(self) -> int:
         """How many workers have come up, but for the quarantine's."""
         return sum(worker.ready and not worker.quarantine for worker in self._workers.values())
+
+    @property
+    def workers(self) -> list[WorkerProcess]:
+        """Those that are not buried yet."""
+        return list(self._workers.values())
 
     @property
     def keeper(self) -> WorkerProcess | None:
@@ -155,6 +161,7 @@ class Crew:
             # A suspect is asked whoever asks the same: it would else wait for itself.
             plan.job.dedupe and not worker.quarantine,
             self._turn,
+            plan.treasury.setup(),
         )
 
     def came_up(self, worker: WorkerProcess) -> None:
@@ -236,6 +243,7 @@ class Crew:
             except LedgerError as error:
                 self._on_stop(disk_failed(error.what))
         busy_with = started_rows(worker.slab)
+        self._plan.treasury.bury(worker.number, used_of(worker))
         self._observer.tally.retire(worker.number)
         self._region.clear_seat(worker.seat)
         del self._workers[worker.number]

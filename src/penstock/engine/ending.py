@@ -62,6 +62,8 @@ class Ending:
             keep=self._keep,
         )
         self._count(attempt.answer, error_class)
+        if pending.cost_pusd:
+            self._slab.add(C.UNTOLD_PUSD, pending.cost_pusd)
         self._committer.add(result, pending.shard)
 
     def unasked(self, record: Record, shard: ShardMark, error_class: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from penstock.engine.rates import Rates
 from penstock.engine.region import Layout
 from penstock.job import Job, KeepResponse
 from penstock.ledger.known import Shelf
@@ -15,6 +16,14 @@ class Message(msgspec.Struct, tag=True, frozen=True):
 
 
 # --- from the supervisor ------------------------------------------------------------------------
+
+
+class Prices(msgspec.Struct, frozen=True):
+    """What is known of prices before the first request."""
+
+    rates: dict[str, Rates | None]  # by model
+    usual: Rates | None  # by which requests are predicted
+    budgeted: bool  # whether nothing may be sent without a grant
 
 
 class EndpointSetup(msgspec.Struct, frozen=True):
@@ -49,6 +58,7 @@ class Setup(Message, frozen=True):
     shelves: tuple[Shelf, ...] = ()  # what is known, and need not be bought
     dedupe: bool = False
     turn: int = 0
+    prices: Prices | None = None  # None: nothing of this job has a price
 
 
 class Lease(Message, frozen=True):
@@ -70,6 +80,19 @@ class Know(Message, frozen=True):
 
     shelf: Shelf
     turn: int
+
+
+class Price(Message, frozen=True):
+    """What a model costs; None: nobody knows."""
+
+    model: str
+    rates: Rates | None
+
+
+class Grant(Message, frozen=True):
+    """Picodollars more to spend; 0: there are none for now, so what is unused is wanted back."""
+
+    amount: int
 
 
 class Drain(Message, frozen=True):
@@ -126,6 +149,20 @@ class Failing(Message, frozen=True):
     endpoint: int = 0
 
 
+class PriceOf(Message, frozen=True):
+    """Answers name a model whose price the worker does not know."""
+
+    model: str
+
+
+class Funds(Message, frozen=True):
+    """The worker wants picodollars, or gives some back."""
+
+    needs: int  # to go on at all; 0 where it still can
+    wants: int
+    returns: int  # below 0: it overdrew so much
+
+
 class Failed(Message, frozen=True):
     """The worker can't go on: the disk fails, or an exception that nothing handled (`accuses`)."""
 
@@ -157,5 +194,7 @@ class Exhausted(Message, frozen=True):
     """No fresh rows will come: what is idle from now on waits for no input."""
 
 
-FromSupervisor = Setup | Lease | Know | Exhausted | NewKey | Out | Drain | Cut
-FromWorker = Hello | Want | Committed | Deferred | Fatal | Failing | Failed | Goodbye
+FromSupervisor = Setup | Lease | Know | Exhausted | Price | Grant | NewKey | Out | Drain | Cut
+FromWorker = (
+    Hello | Want | Committed | Deferred | Fatal | Failing | PriceOf | Funds | Failed | Goodbye
+)

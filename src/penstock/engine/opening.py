@@ -27,8 +27,12 @@ from penstock.engine import capacity, descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Access, access_to
 from penstock.engine.forecast import Measured, exactly, mean, sample_requests
+from penstock.engine.messages import Prices
 from penstock.engine.plan import EndpointPlan, Plan, Turns
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
+from penstock.engine.pricing import notes_of, prices_of
+from penstock.engine.rates import pusd
+from penstock.engine.treasury import Treasury
 from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.account import Account
@@ -45,6 +49,7 @@ from penstock.ledger.parsed import parsed_for
 from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import RunDirectory, move_aside
+from penstock.ledger.spending import read_spending
 from penstock.ledger.summary import read_summary
 from penstock.origins import convert
 from penstock.providers.batch import check_batch
@@ -100,6 +105,7 @@ class Checked(msgspec.Struct):
     columns: OutputColumns
     id_column: str | None
     sample: list[Record]
+    prices: Prices | None = None
 
 
 def run_directory_of(job: Job) -> Path:
@@ -219,7 +225,8 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
     sample = sample_of(job, inputs)
     refuse_unrenderable(provider, sample)
     refuse_other_dialects(job, inputs.batch_lines, sample)
-    return Checked(inputs, provider, columns, id_column, sample)
+    prices = prices_of(job, provider, sample)
+    return Checked(inputs, provider, columns, id_column, sample, prices)
 
 
 def sample_of(job: Job, inputs: Inputs) -> list[Record]:
@@ -369,6 +376,7 @@ def begin(
         generation=generation,
         target=target,
         books=books,
+        treasury=treasury_of(job, disk, directory, manifest, recovered, checked.prices),
         shards=checked.inputs.shards(cursor, rows=manifest.shard_rows),
         known_shards=dict(recovered.account.shards),
         id_column=checked.id_column,
@@ -403,6 +411,7 @@ def begin(
             checked.columns.announcement(),
             *schema_notes(job),
             *map(shelf_words, shelves),
+            *notes_of(checked.prices),
         ],
         warnings=[
             *(words for one in planned for words in tight_limits(one.buckets, largest)),
@@ -475,6 +484,20 @@ def schema_notes(job: Job) -> Iterator[str]:
     why = why_not_strict(job.schema) if isinstance(job.schema, dict) else ""
     if why and job.provider in STRICT_DIALECTS:
         yield f"schema: asked for without `strict`, as {why}; every answer is checked here"
+
+
+def treasury_of(
+    job: Job,
+    disk: Disk,
+    directory: RunDirectory,
+    manifest: Manifest,
+    recovered: Recovered,
+    prices: Prices | None,
+) -> Treasury:
+    """The run's money, with what earlier epochs have spent. Raises LedgerError."""
+    account = recovered.account
+    spent = read_spending(directory, manifest.run_id).total(pusd(account.paid_usd))
+    return Treasury(disk, directory, manifest.run_id, account, job, prices, spent)
 
 
 def job_of_redo(job: Job, redo: Generation) -> Job:

@@ -34,3 +34,4 @@ class Pending(msgspec.Struct, gc=False, eq=False):
     held_ns: int = 0  # until when it is not to be asked there again
     home: int = -1  # the endpoint that has its prefix
     home_until_ns: int = 0  # how long it waits for a place there
+    cost_pusd: int | None = None  # picodollars, of all attempts so far; None: not known of any

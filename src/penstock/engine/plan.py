@@ -9,6 +9,7 @@ import msgspec
 from penstock.engine.books import Books
 from penstock.engine.limits import Bucket
 from penstock.engine.secret import Secret
+from penstock.engine.treasury import Treasury
 from penstock.job import Job, KeepResponse
 from penstock.ledger.known import Shelf
 from penstock.ledger.mark import ShardMark
@@ -47,6 +48,7 @@ class Plan(msgspec.Struct, kw_only=True):
     generation: int
     target: RowSet | None  # the rows of a redo
     books: Books
+    treasury: Treasury
     shards: Iterator[Shard]  # from where the last checkpoint says
     known_shards: Mapping[int, ShardMark]
     id_column: str | None

@@ -15,7 +15,7 @@ from penstock.engine.opening import OpenRun
 from penstock.engine.stopping import Stopped
 from penstock.job import Job
 from penstock.ledger.account import Account
-from penstock.observe.observer import Observer
+from penstock.observe.observer import Observer, cost_usd
 from penstock.observe.report import Amounts, Failure, Planned, Report
 from penstock.observe.slab_layout import C
 from penstock.record import DUPLICATE, REUSED
@@ -50,6 +50,8 @@ def report_of(
         throttles=totals[C.THROTTLES],
         wall_seconds=(monotonic_ns() - state.started_ns) / 1e9,
         limits=observer.limit_use(totals),
+        cost_usd=cost_usd(state, totals),
+        budget_usd=plan.job.budget_usd,
         bottleneck=shares,
         limited_by=limited_by,
         run_dir=plan.run_directory,
@@ -108,7 +110,8 @@ def add_export(report: Report, exported: ExportReport, job: Job) -> None:
     report.duplicates = figures.duplicates
     report.reused = figures.sources.get(REUSED, 0)
     report.deduplicated = figures.sources.get(DUPLICATE, 0)
-    report.tokens, report.cost_usd = figures.tokens, figures.cost_usd
+    report.tokens = figures.tokens
+    note_lost(report, figures.cost_usd or 0.0)
     report.p50_seconds = figures.quantile_seconds(0.5)
     report.p99_seconds = figures.quantile_seconds(0.99)
     report.output, report.output_bytes = str(exported.output), exported.output_bytes
@@ -134,8 +137,15 @@ def add_account(report: Report, account: Account, examples: Mapping[str, Failure
         "visible_output": spent.output_tokens - spent.reasoning_tokens,
         "reasoning": spent.reasoning_tokens,
     }
+    note_lost(report, spent.cost_usd)
     report.duplicates = account.duplicates
     report.reused, report.deduplicated = spent.reused, spent.duplicate
+
+
+def note_lost(report: Report, rows_usd: float) -> None:
+    """What was spent for no row that counts."""
+    if report.cost_usd is not None:
+        report.lost_usd = max(0.0, report.cost_usd - rows_usd)
 
 
 def exit_code(failed: int, rows: int, job: Job) -> int:

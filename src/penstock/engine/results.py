@@ -8,6 +8,7 @@ import msgspec
 
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
+from penstock.engine.rates import usd
 from penstock.job import KeepResponse
 from penstock.providers.provider import Answer
 from penstock.record import BOUGHT, FAILED, SUCCEEDED, Record, Result
@@ -60,7 +61,7 @@ def result_of(
         answer.cached_input_tokens,
         answer.output_tokens,
         answer.reasoning_tokens,
-        None,  # cost_usd
+        None if pending.cost_pusd is None else usd(pending.cost_pusd),
         pending.attempts,
         attempt.latency_seconds,
         (now_ns - pending.first_ns) / 1e9,

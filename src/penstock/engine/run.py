@@ -24,6 +24,7 @@ from penstock.engine import limits
 from penstock.engine.clock import wall_us
 from penstock.engine.credentials import secrets_of
 from penstock.engine.opening import OpenRun, open_run
+from penstock.engine.pricing import asked_models
 from penstock.engine.reporting import report_of
 from penstock.engine.signals import Switch, heard
 from penstock.engine.stopping import Stopped, complete
@@ -172,6 +173,12 @@ class Conductor:
         finally:
             stop_counting.set()
 
+    def _tell(self, event: events.Event) -> None:
+        """Log an event; what things cost is shown too, as all sums are by it."""
+        self._log.emit(event)
+        if isinstance(event, events.Priced):
+            self._progress.note(event.text)
+
     def _interrupt(self, number: signal.Signals) -> None:
         """A signal came: the supervisor drains; an export, or the wait for a scrape, ends."""
         self._signalled = number
@@ -207,17 +214,25 @@ class Conductor:
     async def _catch_up(self, stop: threading.Event) -> None:
         """Do what would have held up the first requests.
 
-        That is to import what later steps need: soon, for a run may take days, in which the program
-        is installed anew, and its end must not be another version's. And to count the rows.
+        That is to look up what the model costs, which the first answers wait for; to import what
+        later steps need, soon, for a run may take days, in which the program is installed anew, and
+        its end must not be another version's; and to count the rows.
         """
         while self._observer.state.running_since_ns is None and not self._supervised:
             if stop.is_set():
                 return
             await asyncio.sleep(LOOK_SECONDS)
+        await self._look_up_price()
         for name in LATE:
             if not self._supervised:
                 await asyncio.to_thread(import_module, name)
         await self._count_rows(stop)
+
+    async def _look_up_price(self) -> None:
+        treasury = self._plan.treasury
+        if treasury.prices is not None and self._supervisor is not None:
+            for model in asked_models(self._job):
+                await treasury.rates(model)
 
     async def _count_rows(self, stop: threading.Event) -> None:
         """Learn the total while the run goes on, where the input does not say it."""
@@ -240,7 +255,7 @@ class Conductor:
             state.running_since_ns = state.running_until_ns = monotonic_ns()
             return complete()
         self._supervisor = Supervisor(
-            self._plan, self._observer, self._log.emit, lambda key: self._redactor.hide([key])
+            self._plan, self._observer, self._tell, lambda key: self._redactor.hide([key])
         )
         if self._signalled is not None:
             self._supervisor.interrupt(self._signalled)
@@ -334,6 +349,9 @@ def state_of(opened: OpenRun) -> RunState:
         resumed_succeeded=books.succeeded,
         resumed_failed=sum(failures.values()),
         limits=tuple(limits_shown([one.buckets for one in plan.endpoints], plan.slots)),
+        priced=plan.treasury.is_priced,
+        spent_before_pusd=plan.treasury.spent_before,
+        budget_usd=plan.job.budget_usd,
         endpoints={one.name: Endpoint() for one in plan.endpoints},
     )
 

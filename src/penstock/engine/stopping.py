@@ -9,6 +9,7 @@ import msgspec
 
 from penstock import errors
 from penstock.engine.messages import Fatal
+from penstock.observe.words import money
 
 LEAST_ENDED = 100  # records, before --stop-failed judges
 MOST_NAMED = 10  # rows, in a message
@@ -70,6 +71,16 @@ def failures(ended: int, failed: int, share: str) -> Stopped:
         errors.EXIT_LIMIT,
         f"{failed} of {ended} records failed, more than --stop-failed {share}",
         "Look at the dead letters by `penstock status`; raise --stop-failed to go on all the same",
+    )
+
+
+def budget_spent(budget_usd: float, spent_usd: float, needed_usd: float) -> Stopped:
+    """--budget-usd does not cover another request."""
+    return Stopped(
+        errors.EXIT_LIMIT,
+        f"{money(spent_usd)} of --budget-usd {budget_usd:g} are spent, and the next request is "
+        f"predicted to cost {money(needed_usd)}",
+        "Raise --budget-usd to go on",
     )
 
 

@@ -25,8 +25,10 @@ from penstock.engine.messages import (
     Failing,
     Fatal,
     FromWorker,
+    Funds,
     Goodbye,
     Hello,
+    PriceOf,
     Want,
 )
 from penstock.engine.plan import Plan
@@ -96,6 +98,10 @@ class Supervisor:
         )
         self._leasing = Leasing(plan, self._crew, self._state)
         self._isolation = Isolation(self._books, self._crew, self._leasing, tell)
+        self._treasury = plan.treasury
+        self._treasury.attend(
+            observer.tally, on_price=self._priced, on_stop=self._stop, on_end=self._ended
+        )
         self._checkpointing: asyncio.Task[None] | None = None
         self._bug: BaseException | None = None  # what ended a task that nothing waits for
         self._stopped: Stopped | None = None
@@ -175,6 +181,7 @@ class Supervisor:
         await self._isolation.tend()
         self._leasing.open_gate(now_ns)
         self._leasing.grant()
+        self._treasury.look_around(self._crew.workers)
 
     def _end_stragglers(self, now_ns: int, drain_until_ns: int) -> None:
         """Cut what the grace did not suffice for, and kill what a cut does not move."""
@@ -210,6 +217,7 @@ class Supervisor:
         began_ns = monotonic_ns()
         try:
             await self._books.checkpoint()
+            await self._treasury.record(self._crew.workers)
         except LedgerError as error:
             self._stop(disk_failed(error.what))
             return
@@ -237,6 +245,11 @@ class Supervisor:
             case Deferred():
                 self._leasing.defer(worker.number, message.rows)
                 self._changed.set()
+            case PriceOf():
+                self._treasury.answer(worker, message.model)
+            case Funds():
+                self._treasury.ask(worker.number, message)
+                self._changed.set()
             case Fatal():
                 self._endpoints.refused(message)
             case Failing():
@@ -251,12 +264,18 @@ class Supervisor:
 
     def _greet(self, worker: WorkerProcess) -> None:
         self._crew.came_up(worker)
+        self._treasury.join(worker.number)
         self._tell(events.WorkerStarted(worker=worker.number, pid=worker.pid, slots=worker.slots))
         if worker.quarantine:
             self._isolation.greet(worker)
         else:
             self._leasing.table.add_worker(worker.number)
             self._changed.set()
+
+    def _priced(self, words: str) -> None:
+        """A model's price became known."""
+        self._state.priced = True
+        self._tell(events.Priced(words=words))
 
     def _merge(self, written: list[Written], worker: int | None = None) -> None:
         before = len(self._books.done)

@@ -312,6 +312,8 @@ class Work:
     def _follow(self, pending: Pending, lane: Lane, attempt: Attempt) -> None:
         """Do what the verdict says."""
         pending.attempts += 1
+        if attempt.cost_pusd is not None:
+            pending.cost_pusd = (pending.cost_pusd or 0) + attempt.cost_pusd
         if attempt.verdict.kind == "succeeded":
             lane.note_answered(attempt)
             lane.down_since_ns = 0

@@ -48,15 +48,19 @@ from penstock.engine.messages import (
     Fatal,
     FromSupervisor,
     Goodbye,
+    Grant,
     Hello,
     Know,
     Lease,
     NewKey,
     Out,
+    Price,
     Setup,
     Want,
 )
 from penstock.engine.pacer import Pacer
+from penstock.engine.purse import Purse
+from penstock.engine.rates import pusd
 from penstock.engine.region import Region
 from penstock.engine.routed_work import RoutedWork
 from penstock.engine.secret import Secret
@@ -133,6 +137,7 @@ class Worker:
         self._id_column = setup.id_column
         descriptors.allow(descriptors.needed_by_worker(setup.slots))
         self._transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
+        self._purse = self._make_purse(setup)
         self._endpoints = setup.endpoints
         self._lanes = [
             self._make_lane(index, endpoint, region.limiter(index))
@@ -180,10 +185,27 @@ class Worker:
             unbought=self._unbought,
         )
 
+    def _make_purse(self, setup: Setup) -> Purse | None:
+        """The worker's money; None where nothing has a price."""
+        prices = setup.prices
+        if prices is None:
+            return None
+        return Purse(
+            self._slab,
+            setup.endpoints[0].job.model,
+            prices.rates,
+            prices.usual,
+            slots=setup.slots,
+            budgeted=prices.budgeted,
+            say=self._channel.send,
+        )
+
     def _make_lane(self, index: int, endpoint: EndpointSetup, limiter: Limiter) -> Lane:
         job, first = endpoint.job, self._endpoints[0].job
         provider, pacer = provider_for(job), Pacer(limiter)
-        asker = Asker(provider, self._transport, pacer, limiter, self._slab, job.base_url)
+        asker = Asker(
+            provider, self._transport, pacer, limiter, self._slab, job.base_url, self._purse
+        )
         return Lane(
             index,
             endpoint.name,
@@ -247,6 +269,12 @@ class Worker:
                 self._know(message)
             case Exhausted():
                 self._exhausted = True
+            case Price():
+                if self._purse is not None:
+                    self._purse.learned(message.model, message.rates)
+            case Grant():
+                if self._purse is not None:
+                    self._purse.funded(message.amount)
             case NewKey():
                 self._take_key(message)
             case Out():
@@ -315,6 +343,8 @@ class Worker:
     def _committed(self, written: list[Written]) -> None:
         if written:
             self._channel.send(Committed(written))
+            if cost_usd := sum(one.spent.cost_usd for one in written):
+                self._slab.add(C.UNTOLD_PUSD, -pusd(cost_usd))
 
     def _fatal(self, lane: Lane, attempt: Attempt) -> None:
         """An endpoint refuses for good; where it is the last one, nothing more is started."""
@@ -331,6 +361,8 @@ class Worker:
         self._work.drain()
         for lane in self._lanes:
             lane.asker.pacer.stop()
+        if self._purse is not None:
+            self._purse.stop()
 
     def _fail(self, error: BaseException) -> None:
         """Nothing goes on after this: say why, and end."""
@@ -375,6 +407,8 @@ class Worker:
             self._tell_deferred()
             self._committer.tick(now_ns, idle=self._work.held == 0)
             self._work.exhausted = self._exhausted
+            if self._purse is not None and not self._work.held:
+                self._purse.rest()
             self._work.dispatch()
             self._ask_for_more()
 

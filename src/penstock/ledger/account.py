@@ -46,6 +46,7 @@ class Account:
         self.done: dict[int, RowSet] = {0: RowSet()}  # by generation
         self.failed: dict[str, RowSet] = {}  # by error class
         self.spent = Spent()
+        self.paid_usd = 0.0  # by all copies of rows, those too that do not count
         self.duplicates = 0  # copies beyond the first within a generation: bought twice
         self.segments: dict[SegmentName, VerifiedLength] = {}
         self.shards: dict[int, ShardMark] = {}  # by first row
@@ -59,6 +60,7 @@ class Account:
         account.done |= {number: rows.copy() for number, rows in checkpoint.done.items()}
         account.failed = {name: rows.copy() for name, rows in checkpoint.failed.items()}
         account.spent.add(checkpoint.spent)
+        account.paid_usd = checkpoint.spent.cost_usd
         account.segments = dict(checkpoint.segments)
         account.shards = {shard.first_row: shard for shard in checkpoint.shards}
         return account
@@ -97,6 +99,7 @@ class Account:
         self.segments[name] = VerifiedLength(written.end_bytes, written.batch + 1)
         for shard in written.shards:
             self.shards[shard.first_row] = shard
+        self.paid_usd += written.spent.cost_usd
         repeated = self.done_in(written.generation).add_new(written.rows)
         if repeated or (self._again and self._touches_again(written.rows)):
             self._add_rows(reread(written), written, repeated)

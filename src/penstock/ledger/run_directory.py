@@ -27,6 +27,7 @@ class RunDirectory:
         self.lock_path = path / "lock"
         self.workers_path = path / "workers.json"
         self.epoch_path = path / "epoch"
+        self.spending_path = path / "spending.json"
         self.checkpoint_path = path / "checkpoint.arrow"
         self.previous_checkpoint_path = path / "checkpoint.previous.arrow"
         self.segments = path / "segments"

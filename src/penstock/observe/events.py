@@ -158,6 +158,14 @@ class Draining(Event, frozen=True):
         )
 
 
+class Priced(Event, frozen=True):
+    words: str
+
+    @property
+    def text(self) -> str:
+        return self.words
+
+
 class Warned(Event, frozen=True):
     level: ClassVar[Level] = "warning"
     message: str

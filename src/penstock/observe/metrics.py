@@ -23,6 +23,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from penstock._core import bucket_of, bucket_upper
+from penstock.observe.observer import PUSD_PER_USD
 from penstock.observe.slab_layout import C, H
 from penstock.observe.snapshot import Snapshot
 from penstock.observe.tally import Totals
@@ -70,7 +71,7 @@ class RunCollector(Collector):
         yield from about(snapshot, self._labels)
         yield from records(snapshot)
         yield from requests(snapshot, totals, self._labels)
-        yield from usage(totals)
+        yield from usage(snapshot, totals)
         yield from limits(snapshot)
         yield from health(snapshot, totals)
 
@@ -135,8 +136,14 @@ def requests(snapshot: Snapshot, totals: Totals, labels: Labels) -> Iterator[Met
     yield gauge("requests_in_flight", "Requests under way.", snapshot.in_flight)
 
 
-def usage(totals: Totals) -> Iterator[Metric]:
+def usage(snapshot: Snapshot, totals: Totals) -> Iterator[Metric]:
     yield counter("tokens", "Tokens used; the types are disjoint.", "type", totals.tokens())
+    if snapshot.cost_usd is not None:
+        spent = totals[C.SPENT_PUSD] / PUSD_PER_USD
+        yield single_counter("cost_usd", "Dollars spent in this epoch, lost answers too.", spent)
+        yield gauge("run_cost_usd", "Dollars spent over the whole run.", snapshot.cost_usd)
+    if snapshot.budget_usd is not None:
+        yield gauge("budget_usd", "What the whole run may spend.", snapshot.budget_usd)
 
 
 def limits(snapshot: Snapshot) -> Iterator[Metric]:

@@ -19,6 +19,7 @@ NOW_NS = 10 * SECOND_NS
 # An ETA looks further back, so that a pause of some seconds doesn't make it jump.
 ETA_NS = 60 * SECOND_NS
 STEP_NS = SECOND_NS // 4
+PUSD_PER_USD = 10**12
 
 _COUNTED = {
     "requests": (C.REQUESTS_SENT,),
@@ -101,6 +102,8 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
         retries=totals.retries(),
         throttles=totals[C.THROTTLES],
         tokens=totals.tokens(),
+        cost_usd=cost_usd(state, totals),
+        budget_usd=state.budget_usd,
         elapsed_seconds=(now_ns - state.started_ns) / 1e9,
         rate_now=record_rate(recent),
         rate_mean=rate_mean,
@@ -117,6 +120,12 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
         last_checkpoint_at=state.last_checkpoint_at,
         warnings=list(state.warnings),
     )
+
+
+def cost_usd(state: RunState, totals: Totals) -> float | None:
+    """What the whole run has spent; None where no price is known."""
+    spent = state.spent_before_pusd + totals[C.SPENT_PUSD]
+    return spent / PUSD_PER_USD if spent or state.priced else None
 
 
 def slot_cells(cells: Sequence[int]) -> dict[C, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.observe.snapshot import Snapshot
-from penstock.observe.words import count, duration, percent, rate, seconds, short
+from penstock.observe.words import count, duration, money, percent, rate, seconds, short
 
 SEPARATOR = " · "
 
@@ -54,6 +54,9 @@ def usage(snapshot: Snapshot) -> Iterator[str]:
     written = tokens.get("visible_output", 0) + tokens.get("reasoning", 0)
     yield f"tokens {short(read)} in" + (f" ({short(cached)} cached)" if cached else "")
     yield f"{short(written)} out"
+    if snapshot.cost_usd is not None:
+        of = "" if snapshot.budget_usd is None else f" of {money(snapshot.budget_usd)}"
+        yield money(snapshot.cost_usd) + of
     yield f"p50 {seconds(snapshot.p50_seconds)}"
     yield f"p99 {seconds(snapshot.p99_seconds)}"
 

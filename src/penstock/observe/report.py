@@ -42,7 +42,8 @@ class Planned(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, kw_only=True):
     """What a run came to.
 
-    Rows, tokens and cost are of the whole run, as the ledger proves them; requests, retries,
+    Rows, tokens and cost are of the whole run, as the ledger proves them; what was paid and lost is
+    part of the cost, as far as it can be known. Requests, retries,
     throttles, limits and bottleneck are of this epoch. Latency is of the whole run where it is
     complete, else of this epoch's requests.
     """
@@ -63,7 +64,9 @@ class Report(msgspec.Struct, kw_only=True):
     retries: int = 0
     throttles: int = 0
     tokens: dict[str, int] = {}
-    cost_usd: float | None = None
+    cost_usd: float | None = None  # all that was spent, over all epochs; None: no price is known
+    lost_usd: float = 0.0  # of that, for no row that counts: lost in crashes, or asked for twice
+    budget_usd: float | None = None
     wall_seconds: float = 0.0
     p50_seconds: float | None = None
     p99_seconds: float | None = None

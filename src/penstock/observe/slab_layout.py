@@ -96,9 +96,24 @@ class C(IntEnum):
     SLOT_DRAINED_NS = 26
     RECORDS_REUSED = 27  # of those that ended: by an earlier run's answer
     RECORDS_DUPLICATE = 28  # and by another row's
+    # Picodollars. What is moved from one cell to the next below it is never missed by a reader.
+    UNTOLD_PUSD = 29  # of results that are not durable yet
+    OPEN_PUSD = 30  # predicted for requests in flight
+    SPENT_PUSD = 31  # by requests that ended; and by a dead worker's in flight
+    LOST_PUSD = 32  # of those, what was predicted for requests without a readable answer
 
 
-GAUGES: Final = frozenset({C.HEARTBEAT_NS, C.SLOTS, C.IN_FLIGHT, C.QUEUED, C.RETRY_WAITING})
+GAUGES: Final = frozenset(
+    {
+        C.HEARTBEAT_NS,
+        C.SLOTS,
+        C.IN_FLIGHT,
+        C.QUEUED,
+        C.RETRY_WAITING,
+        C.OPEN_PUSD,
+        C.UNTOLD_PUSD,
+    }
+)
 
 
 class H(IntEnum):

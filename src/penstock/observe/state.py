@@ -59,6 +59,9 @@ class RunState(msgspec.Struct, kw_only=True):
     workers: int = 0
     worker_restarts: int = 0
     last_checkpoint_at: float | None = None
+    priced: bool = False  # whether the price of anything is known
+    spent_before_pusd: int = 0  # picodollars, in earlier epochs
+    budget_usd: float | None = None
     warnings: list[str] = []
 
     @property

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # A message longer than this is cut; the dead-letter file holds it whole.
 MESSAGE_CHARACTERS = 100
 
+LEAST_SHOWN_USD = 0.00005
+
 # What a command to be copied is indented by, below the words about it.
 COMMAND = "  "
 
@@ -128,7 +130,7 @@ def sections(report: Report) -> Iterator[Section]:
         yield "failed", list(failure_lines(report))
     yield "tokens", [token_words(report.tokens)]
     if report.cost_usd is not None:
-        yield "cost", [money(report.cost_usd)]
+        yield "cost", [cost_words(report.cost_usd, report.lost_usd, report.budget_usd)]
     yield "time", [time_words(report)]
     yield "requests", [request_words(report)]
     yield "latency", [f"p50 {seconds(report.p50_seconds)} · p99 {seconds(report.p99_seconds)}"]
@@ -199,6 +201,15 @@ def token_words(tokens: dict[str, int]) -> str:
     left = f"{count(read)} in" + (f" ({count(cached)} cached)" if cached else "")
     right = f"{count(written)} out" + (f" ({count(reasoning)} reasoning)" if reasoning else "")
     return f"{left} · {right}"
+
+
+def cost_words(cost_usd: float, lost_usd: float, budget_usd: float | None) -> str:
+    """`$1.24 of $5.00 (of it $0.0100 for answers that were lost, or asked for twice)`."""
+    of = "" if budget_usd is None else f" of {money(budget_usd)}"
+    if lost_usd < LEAST_SHOWN_USD:
+        return money(cost_usd) + of
+    lost = f"{money(lost_usd)} of it for answers that were lost or asked for twice"
+    return f"{money(cost_usd)}{of} ({lost})"
 
 
 def time_words(report: Report) -> str:

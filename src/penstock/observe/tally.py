@@ -89,8 +89,10 @@ def summed(left: Totals, right: Totals) -> Totals:
 
 
 def without_gauges(totals: Totals) -> Totals:
-    """Only what a dead worker leaves behind."""
+    """Only what a dead worker leaves behind; what it had in flight counts as spent, and lost."""
     cells = [0 if cell in GAUGES else value for cell, value in enumerate(totals.cells)]
+    for cell in (C.SPENT_PUSD, C.LOST_PUSD):
+        cells[cell] += totals[C.OPEN_PUSD]
     return Totals(cells, totals.histograms, totals.sums)
 
 

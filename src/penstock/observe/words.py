@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -82,8 +84,11 @@ def visible_character(one: str) -> str:
 
 
 def money(usd: float) -> str:
-    """`$1,234.50`, `$0.0123`."""
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+    """`$1,234.50`, `$0.0123`, `$0.000033`."""
+    if usd >= 1 or usd == 0:
+        return f"${usd:,.2f}"
+    decimals = 4 if usd >= 0.001 else min(12, 1 - math.floor(math.log10(usd)))
+    return f"${usd:.{decimals}f}"
 
 
 def row_sum(rows_in: int | None, succeeded: int, failed: int, pending: int | str) -> str:
