@@ -57,7 +57,7 @@ reads what is there already.
 
 def reference() -> str:
     """The whole page."""
-    context = click.Context(cli, info_name="penstock")
+    context = click.Context(cli, info_name="penstock", **cli.context_settings)
     parts = [HEAD, *table(("exit code", "meaning"), ((str(a), b) for a, b in EXIT_CODES))]
     parts += ["", AFTERWARDS]
     for name in COMMANDS:
