@@ -63,7 +63,7 @@ def test_nothing_is_said_while_nothing_is_under_way() -> None:
 
 def test_an_endpoint_that_is_down_goes_before_all_else() -> None:
     down = Endpoint(up=False, down_since_ns=88 * SECOND, cause="connect refused")
-    assert said("requests", endpoints={"e": Endpoint(), "f": down}) == (
+    assert said("requests", endpoints={"f": down}) == (
         "endpoint down for 12 s: connect refused; probing"
     )
 
@@ -80,3 +80,19 @@ def test_a_reason_without_its_limit_is_named_plainly() -> None:
 
 def test_a_window_without_a_name_is_given_in_seconds() -> None:
     assert limit_words("requests_per_10_seconds", LimitUse(50, 10.0, 0.0)) == "50 requests/10 s"
+
+
+def test_of_several_endpoints_those_that_are_left_alone_are_named_beside_the_reason() -> None:
+    down = Endpoint(up=False, down_since_ns=88 * SECOND, cause="connect: refused")
+    out = Endpoint(out=True, cause="refuses for good, auth (HTTP 401)")
+    pauses = Endpoint(paused_until_ns=130 * SECOND)
+    assert said("concurrency", endpoints={"a": Endpoint(), "b": down}) == (
+        "waiting for the provider (concurrency 64); "
+        "b: endpoint down for 12 s: connect: refused; probing"
+    )
+    assert said("concurrency", endpoints={"b": pauses, "c": out}) == (
+        "b: throttled by the provider: pausing 30 s; c: it refuses for good, auth (HTTP 401)"
+    )
+    assert said("concurrency", endpoints={"a": Endpoint(), "b": Endpoint()}) == (
+        "waiting for the provider (concurrency 64)"
+    )

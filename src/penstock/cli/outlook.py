@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from penstock.cli.reading import opened
-from penstock.engine import limits
+from penstock.endpoints import endpoints_of, first_of
+from penstock.engine import capacity, limits
 from penstock.engine.forecast import Forecast, Measured, Sampled, forecast, sample_requests
 from penstock.engine.opening import run_directory_of
 from penstock.engine.pilot import Attach, first_results, measure
@@ -91,7 +92,7 @@ def look_ahead(job: Job, spool: Path) -> Outlook:
     records = found.records if attach is None else map(attach, found.records)
     sampled, requests = sample_requests(provider, records)
     past = past_of(job, inputs, provider, attach)
-    workers = limits.worker_count(job, limits.cores_here())
+    workers = capacity.workers_of(endpoints_of(job), limits.cores_here())
     left = max(0, rows - past.done)
     return Outlook(
         job=job,
@@ -103,7 +104,7 @@ def look_ahead(job: Job, spool: Path) -> Outlook:
         sampled=sampled,
         requests=evenly(requests),
         workers=workers,
-        slots=limits.concurrency(job),
+        slots=capacity.slots_of(endpoints_of(job)),
         forecast=forecast(job, left, sampled, past.measured, workers),
     )
 
@@ -118,7 +119,7 @@ def past_of(job: Job, inputs: Inputs, provider: Provider, attach: Attach | None)
         return Past()
     try:
         manifest = directory.manifest()
-        if differences := compare(manifest.identity, identity(job)):
+        if differences := compare(manifest.identity, identity(first_of(job))):
             return Past(str(path), f"it is of another job: {differences[0]}")
         inputs.check(manifest.inputs)
         done = survey(directory, manifest.run_id).account.ended

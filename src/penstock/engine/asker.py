@@ -58,7 +58,7 @@ class Asker:
         # Few hold a connection while they wait for a ticket: else every slot would open one.
         self.gate = Gate(GATE)
         self.in_flight = 0
-        self.waiting = 0  # for a ticket
+        self.waiting = 0  # for a ticket, or for what they need before
 
     def use_headers(self, headers: Mapping[str, str], redactor: Redactor) -> None:
         """Send these with every request from now on, and hide what they hold."""
@@ -76,11 +76,11 @@ class Asker:
         predicted = self._predictor.predict(weight_bytes, ask.output_tokens)
         sending, key_number = Sending(self, *predicted, monotonic_ns()), self.key_number
         request = Request(self._url_of(ask.path), self._headers, ask.body)
+        self.waiting += 1
         if (purse := self.purse) is not None:
             sending.held_pusd = purse.predict(*predicted)
             if not purse.hold(sending.held_pusd):
-                await purse.wait(sending.held_pusd)
-        self.waiting += 1
+                await self._wait_for(purse, sending.held_pusd)
         try:
             if not sending.enter():
                 await sending.approach()
@@ -110,6 +110,14 @@ class Asker:
         if sending.charged_ns:
             self._settle(weight_bytes, sending, attempt.answer)
         return attempt
+
+    async def _wait_for(self, purse: Purse, amount: int) -> None:
+        """Wait for money; who does has a place here, and leaves it where none comes."""
+        try:
+            await purse.wait(amount)
+        except BaseException:
+            self.waiting -= 1
+            raise
 
     def _url_of(self, path: str) -> str:
         url = self._urls.get(path)

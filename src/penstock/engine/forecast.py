@@ -19,7 +19,8 @@ from typing import Final
 import msgspec
 
 from penstock import _core
-from penstock.engine import limits
+from penstock.endpoints import Endpoint, endpoints_of
+from penstock.engine import capacity, limits
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.job import Job
 from penstock.providers.provider import Provider, Request, UnrenderableRecord
@@ -229,14 +230,25 @@ def needed_seconds(
         _core.INPUT_TOKENS: tokens_in,
         _core.OUTPUT_TOKENS: tokens_out,
     }
+    endpoints = endpoints_of(job)
     needs = {
-        bucket.name: amounts[bucket.resource].times(1 / bucket.per_second)
-        for bucket in limits.buckets_of(job, 1)
+        name: amounts[resource].times(1 / per_second)
+        for name, (resource, per_second) in limits_of_all(endpoints).items()
     }
-    slots = limits.concurrency(job)
+    slots = capacity.slots_of(endpoints)
     needs["concurrency"] = latency.times(requests / min(slots, max(requests, 1)))
     needs["cpu"] = exactly(requests).times(CPU_SECONDS / workers)
     return needs
+
+
+def limits_of_all(endpoints: Sequence[Endpoint]) -> dict[str, tuple[int, float]]:
+    """What each limit counts, and how much a second of it all endpoints allow together."""
+    of_each = [{one.name: one for one in limits.buckets_of(at.job, 1)} for at in endpoints]
+    shared = [name for name in of_each[0] if all(name in found for found in of_each)]
+    return {
+        name: (of_each[0][name].resource, sum(found[name].per_second for found in of_each))
+        for name in shared
+    }
 
 
 def longest(needs: Mapping[str, Interval]) -> Interval:

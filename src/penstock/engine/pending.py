@@ -11,6 +11,15 @@ from penstock.providers.provider import Answer, Request
 from penstock.record import Record
 
 
+class Route(msgspec.Struct, gc=False, eq=False):
+    """What is known of a record's way among several endpoints."""
+
+    shunned: int = -1  # the endpoint that failed or throttled it last
+    held_ns: int = 0  # until when it is not to be asked there again
+    home: int = -1  # the endpoint that has its prefix
+    home_until_ns: int = 0  # how long it waits for a place there
+
+
 class Pending(msgspec.Struct, gc=False, eq=False):
     """A record that was leased and has not ended."""
 
@@ -30,8 +39,5 @@ class Pending(msgspec.Struct, gc=False, eq=False):
     first_ns: int = 0  # when a slot first took it
     lane: int = 0  # the endpoint that it is to be asked at, or was last asked at: its index
     failed_at: int = 0  # the endpoints whose failure it has seen, a bit for each
-    shunned: int = -1  # the endpoint that failed or throttled it last, where others may be asked
-    held_ns: int = 0  # until when it is not to be asked there again
-    home: int = -1  # the endpoint that has its prefix
-    home_until_ns: int = 0  # how long it waits for a place there
     cost_pusd: int | None = None  # picodollars, of all attempts so far; None: not known of any
+    route: Route | None = None  # where there are several endpoints

@@ -21,7 +21,7 @@ from penstock.engine.asker import GATE
 from penstock.engine.attempt import Attempt
 from penstock.engine.gate import ToldGate
 from penstock.engine.lane import Lane
-from penstock.engine.pending import Pending
+from penstock.engine.pending import Pending, Route
 from penstock.engine.work import SECOND_NS, Work, failed
 from penstock.providers.provider import Request
 
@@ -111,7 +111,7 @@ class RoutedWork(Work):
         index = self._choice(pending, now_ns, standings, living)
         if index < 0:
             return None
-        if pending.attempts or pending.shunned >= 0:  # one that waits for its home is none
+        if pending.attempts or route_of(pending).shunned >= 0:  # one that waits for home is none
             if self._budget_ns > now_ns:
                 return None
             wait_ns = self._budget.spend(now_ns)
@@ -138,12 +138,14 @@ class RoutedWork(Work):
         self, pending: Pending, now_ns: int, standings: Sequence[routing.Standing], living: int
     ) -> int:
         """The endpoint for a record; -1 where it has to wait for one."""
-        shunned = pending.shunned
+        if pending.route is None:
+            return routing.choose(standings)
+        shunned, home = pending.route.shunned, pending.route.home
         others_live = shunned >= 0 and living > self._lanes[shunned].lives
-        may = routing.allowed(standings, shunned, pending.held_ns, now_ns, others_live)
-        if pending.home >= 0:
-            at_home = [one for one in may if one.index == pending.home and one.has_room]
-            if at_home or (now_ns < pending.home_until_ns and self._lanes[pending.home].lives):
+        may = routing.allowed(standings, shunned, pending.route.held_ns, now_ns, others_live)
+        if home >= 0:
+            at_home = [one for one in may if one.index == home and one.has_room]
+            if at_home or (now_ns < pending.route.home_until_ns and self._lanes[home].lives):
                 return routing.choose(at_home)
         return routing.choose(may)
 
@@ -163,24 +165,25 @@ class RoutedWork(Work):
         lane.starting -= 1
         self._render = lane.request
         request = super()._begin(pending)
-        if request is None or not self._affinity_bytes or pending.home >= 0 or pending.probing:
+        if request is None or not self._affinity_bytes or pending.probing:
             return request
-        return self._at_home(pending, request)
+        return request if route_of(pending).home >= 0 else self._at_home(pending, request)
 
     def _at_home(self, pending: Pending, request: Request) -> Request | None:
         """A record's request where its prefix is; None where it has to wait for a place there."""
         living = [(lane.index, lane.weight) for lane in self._lanes if lane.lives]
         if not living:
             return request
-        pending.home = routing.home(request.body[: self._affinity_bytes], living)
-        if pending.home == pending.lane:
+        route = route_of(pending)
+        route.home = routing.home(request.body[: self._affinity_bytes], living)
+        if route.home == pending.lane:
             return request
-        now_ns, home = monotonic_ns(), self._lanes[pending.home]
+        now_ns, home = monotonic_ns(), self._lanes[route.home]
         may_go = home.open(now_ns) and home.standing(self._turn).has_room
         if may_go and home.asks_as(self._lanes[pending.lane]):
             pending.lane = home.index
             return request
-        pending.home_until_ns = now_ns + int(routing.AFFINITY_SECONDS * SECOND_NS)
+        route.home_until_ns = now_ns + int(routing.AFFINITY_SECONDS * SECOND_NS)
         self._heap.push(now_ns + LOOK_AGAIN_NS, pending)
         return None
 
@@ -198,8 +201,9 @@ class RoutedWork(Work):
 
     def _again(self, pending: Pending, throttled: bool, decision: retry.Decision) -> None:
         """See Work; where another endpoint lives it is asked soon, however long this one waits."""
-        pending.shunned = pending.lane
-        pending.held_ns = monotonic_ns() + int(decision.delay_seconds * SECOND_NS)
+        route = route_of(pending)
+        route.shunned = pending.lane
+        route.held_ns = monotonic_ns() + int(decision.delay_seconds * SECOND_NS)
         if self._others_live(self._lanes[pending.lane]):
             soon = min(decision.delay_seconds, random.random() * retry.FIRST_DELAY_SECONDS)
             decision = msgspec.structs.replace(decision, delay_seconds=soon)
@@ -210,3 +214,10 @@ class RoutedWork(Work):
         due_ns = self._heap.due_ns()
         if due_ns is not None and due_ns > monotonic_ns():
             super()._set_timer()
+
+
+def route_of(pending: Pending) -> Route:
+    """A record's route, which begins with what goes otherwise than usual."""
+    if pending.route is None:
+        pending.route = Route()
+    return pending.route

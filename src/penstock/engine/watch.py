@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 
 from penstock._core import monotonic_ns
+from penstock.endpoints import first_of
 from penstock.job import Job
 from penstock.observe.exporter import Exporter, listen
 from penstock.observe.linger import linger_seconds
@@ -84,7 +85,8 @@ def exposition_of(job: Job, observer: Observer) -> Callable[[], bytes]:
     def render() -> Callable[[], bytes]:
         from penstock.observe.metrics import Labels, RunCollector, exposition
 
-        labels = Labels(VERSION, job.provider, job.model or "")
+        first = first_of(job)
+        labels = Labels(VERSION, first.provider, first.model or "")
         collector = RunCollector(
             lambda: (observer.snapshot(monotonic_ns()), observer.tally.totals()), labels
         )

@@ -62,11 +62,11 @@ from penstock.engine.pacer import Pacer
 from penstock.engine.purse import Purse
 from penstock.engine.rates import pusd
 from penstock.engine.region import Region
-from penstock.engine.routed_work import RoutedWork
 from penstock.engine.secret import Secret
 from penstock.engine.unbought import Unbought
 from penstock.engine.work import Work
 from penstock.errors import JobError, LedgerError
+from penstock.job import Job
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
@@ -165,10 +165,8 @@ class Worker:
             setup.generation,
             setup.keep_response,
         )
-        several = len(self._lanes) > 1
-        make = partial(RoutedWork, affinity_bytes=job.affinity_bytes) if several else Work
         self._unbought = unbought_of(setup, region)
-        self._work = make(
+        self._work = work_of(len(self._lanes), job)(
             slots=setup.slots,
             max_attempts=job.max_attempts,
             max_output_retries=job.max_output_retries,
@@ -482,6 +480,15 @@ def unbought_of(setup: Setup, region: Region) -> Unbought | None:
         return None
     claims = region.claims() if setup.dedupe else None
     return Unbought(setup.shelves, claims, setup.turn)
+
+
+def work_of(lanes: int, job: Job) -> Callable[..., Work]:
+    """What makes the work of a worker with so many lanes."""
+    if lanes == 1:
+        return Work
+    from penstock.engine.routed_work import RoutedWork  # late: most jobs have no use for it
+
+    return partial(RoutedWork, affinity_bytes=job.affinity_bytes)
 
 
 def main(arguments: list[str]) -> int:

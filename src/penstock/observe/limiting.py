@@ -37,15 +37,24 @@ def limiting(
     """What limits now; empty when nothing is to be said."""
     if phase in _PHASES:
         return _PHASES[phase]
-    for endpoint in endpoints.values():
-        if not endpoint.up:
-            seconds = max(0, now_ns - endpoint.down_since_ns) / 1e9
-            cause = f": {endpoint.cause}" if endpoint.cause else ""
-            return f"endpoint down for {duration(seconds)}{cause}; probing"
-    pause_ns = max((one.paused_until_ns - now_ns for one in endpoints.values()), default=0)
-    if pause_ns > 0:
-        return f"throttled by the provider: pausing {duration(pause_ns / 1e9)}"
-    return reason_sentence(main_reason(shares), limits, in_flight)
+    reason = reason_sentence(main_reason(shares), limits, in_flight)
+    absent = {name: words for name, one in endpoints.items() if (words := absence(one, now_ns))}
+    if len(endpoints) == 1:
+        return next(iter(absent.values()), "") or reason
+    told = [f"{name}: {words}" for name, words in absent.items()]
+    return "; ".join(told if len(told) == len(endpoints) or not reason else [reason, *told])
+
+
+def absence(endpoint: Endpoint, now_ns: int) -> str:
+    """Why an endpoint is not asked now; empty where it is."""
+    if endpoint.out:
+        return f"it {endpoint.cause}"
+    if not endpoint.up:
+        seconds = max(0, now_ns - endpoint.down_since_ns) / 1e9
+        cause = f": {endpoint.cause}" if endpoint.cause else ""
+        return f"endpoint down for {duration(seconds)}{cause}; probing"
+    pause_ns = endpoint.paused_until_ns - now_ns
+    return f"throttled by the provider: pausing {duration(pause_ns / 1e9)}" if pause_ns > 0 else ""
 
 
 def reason_sentence(reason: str | None, limits: Mapping[str, LimitUse], in_flight: int) -> str:
