@@ -5,7 +5,7 @@ from penstock.simulator.settings import Settings
 
 
 def statuses(account: Account, keys: list[str], paid: bool = True) -> list[tuple[int, str | None]]:
-    refusals = [account.refuse(f"Bearer {key}", paid=paid) for key in keys]
+    refusals = [account.refuse(key, paid=paid) for key in keys]
     return [(one.status, one.code) if one else (200, None) for one in refusals]
 
 

@@ -4,20 +4,22 @@ import json
 
 from penstock.simulator import refusals
 from penstock.simulator.limits import Throttle
+from penstock.simulator.voices import OPENAI, refusal_answer
 
 
 def test_a_throttle_s_words_name_the_limit_and_its_headers_the_wait() -> None:
     throttle = Throttle("tpm", "tokens", 1000, 990, 20, 2_500_000_000)
     refusal = refusals.throttled(throttle, "some-model")
-    error = json.loads(refusals.refusal_body(refusal))["error"]
+    answer = refusal_answer(refusal, OPENAI)
+    error = json.loads(answer.pieces[0][1])["error"]
     assert error["code"] == "rate_limit_exceeded" and error["type"] == "tokens"
     assert "some-model" in error["message"]
     assert "TPM: Limit 1000, Used 990, Requested 20" in error["message"]
-    assert refusal.headers == "retry-after: 3\r\nretry-after-ms: 2500\r\n"
+    assert answer.headers == "retry-after: 3\r\nretry-after-ms: 2500\r\n"
 
 
 def test_an_answer_has_the_headers_of_all_answers_and_the_refusal_s_own() -> None:
-    answer = refusals.refusal_answer(refusals.wrong_key("sk-canary"), "x-request-id: 1\r\n", 0.5)
+    answer = refusal_answer(refusals.wrong_key("sk-canary"), OPENAI, "x-request-id: 1\r\n", 0.5)
     assert answer.status == 401
     assert answer.headers.startswith("x-request-id: 1\r\n") and "sk-canary" in answer.headers
     assert answer.pieces[0][0] == 0.5

@@ -18,9 +18,8 @@ class Account:
         self._first_key: str | None = None
         self._first_key_requests = 0
 
-    def refuse(self, authorization: str, *, paid: bool) -> Refusal | None:
-        """Why a request with this header is refused, if it is; only `paid` ones are counted."""
-        key = authorization.removeprefix("Bearer ").strip()
+    def refuse(self, key: str, *, paid: bool) -> Refusal | None:
+        """Why a request with this key is refused, if it is; only `paid` ones are counted."""
         if self._key is not None and key != self._key:
             return refusals.wrong_key(key) if key else refusals.missing_key()
         if self._key_dies_after and self._is_dead(key, paid):

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import cast
 
 from penstock.simulator.provider import Exchange, Provider
-from penstock.simulator.refusals import Refusal, refusal_answer
+from penstock.simulator.refusals import Refusal
 from penstock.simulator.script import End, honest_script
+from penstock.simulator.voices import OPENAI, refusal_answer
 from penstock.simulator.wire import BadRequest, RequestReader
 
 # SO_LINGER on, for 0 seconds: closing sends a reset.
@@ -117,6 +118,6 @@ class Connection(asyncio.Protocol):
 
     def _refuse_bytes(self, error: BadRequest) -> None:
         """Answers bytes that are no request, and closes: where the next one begins is unknown."""
-        answer = refusal_answer(Refusal(error.status, str(error)), "")
+        answer = refusal_answer(Refusal(error.status, str(error)), OPENAI)
         self._transport.write(honest_script(answer, keep_alive=False).pieces[0].data)
         self._transport.close()

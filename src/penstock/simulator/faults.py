@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from penstock.simulator import refusals
 from penstock.simulator.script import (
     EVENTS_TYPE,
     HTML_TYPE,
@@ -65,8 +64,8 @@ def unspoiled(answer: Answer, variant: float, keep_alive: bool) -> Script:
 
 def error_500(answer: Answer, variant: float, keep_alive: bool) -> Script:
     """The provider's own error, after the time that the answer would have taken."""
-    refused = refusals.refusal_answer(refusals.server_error(), answer.headers, total_delay(answer))
-    return honest_script(refused, keep_alive=keep_alive)
+    failed = Answer(500, answer.headers, ((total_delay(answer), answer.failure),))
+    return honest_script(failed, keep_alive=keep_alive)
 
 
 def html_500(answer: Answer, variant: float, keep_alive: bool) -> Script:
@@ -150,7 +149,7 @@ def empty(answer: Answer, variant: float, keep_alive: bool) -> Script:
 
 def error_in_200(answer: Answer, variant: float, keep_alive: bool) -> Script:
     """An error object where the answer should be; in a stream, as its only event."""
-    body = refusals.refusal_body(refusals.server_error())
+    body = answer.failure
     if answer.content_type == EVENTS_TYPE:
         body = b"data: " + body + b"\n\n"
     return replaced(answer, body, keep_alive)

@@ -92,12 +92,14 @@ class Limits:
         return refused
 
     def headers(self, now_ns: int) -> str:
-        """The x-ratelimit header lines; the minute's requests are told before the second's."""
+        """The x-ratelimit header lines."""
+        return "".join(limit_headers(kind, window, now_ns) for kind, window in self.shown())
+
+    def shown(self) -> list[tuple[str, SlidingWindow]]:
+        """What headers tell of; the minute's requests rather than the second's."""
         requests = self._windows.get("rpm") or self._windows.get("rps")
-        tokens = self._windows.get("tpm")
-        return (limit_headers("requests", requests, now_ns) if requests else "") + (
-            limit_headers("tokens", tokens, now_ns) if tokens else ""
-        )
+        kinds = (("requests", requests), ("tokens", self._windows.get("tpm")))
+        return [(kind, window) for kind, window in kinds if window is not None]
 
     def _look(self, now_ns: int, tokens: int, in_flight: int) -> Throttle | None:
         if self._concurrency and in_flight >= self._concurrency:

@@ -43,6 +43,11 @@ class SimulatorProcess:
         self._process = process
 
     @property
+    def origin(self) -> str:
+        """Its scheme, host and port."""
+        return self.base_url.removesuffix("/v1")
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -72,7 +77,7 @@ class SimulatorProcess:
         self.stop()
 
     def _ask(self, method: str, path: str) -> bytes:
-        request = Request(self.base_url.removesuffix("/v1") + path, method=method)
+        request = Request(self.origin + path, method=method)
         tls = ssl.create_default_context(cafile=self.settings.certfile)
         # Without the environment's proxies: it is on this machine.
         opener = build_opener(ProxyHandler({}), HTTPSHandler(context=tls))

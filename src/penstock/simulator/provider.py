@@ -13,17 +13,17 @@ import msgspec
 from penstock.simulator import refusals
 from penstock.simulator.account import Account
 from penstock.simulator.answers import make_reply
-from penstock.simulator.apis import APIS, Api, misplaced, route
+from penstock.simulator.apis import Found, find, misplaced, route, voice_at
 from penstock.simulator.draws import Length, attempt_drawer, draw_length, fingerprint, is_rejected
-from penstock.simulator.embeddings import embedding_body
 from penstock.simulator.events import paced
 from penstock.simulator.faults import SPOILERS
 from penstock.simulator.limits import Limits
 from penstock.simulator.questions import Question, read_question
-from penstock.simulator.refusals import Refusal, refusal_answer
+from penstock.simulator.refusals import Refusal
 from penstock.simulator.script import EVENTS_TYPE, Answer, Script, honest_script
 from penstock.simulator.settings import Settings
 from penstock.simulator.stats import Stats
+from penstock.simulator.voices import ANTHROPIC, Voice, refusal_answer
 from penstock.simulator.wire import Request
 
 MISSING_MODEL = "does-not-exist"
@@ -74,12 +74,15 @@ class Provider:
             return Exchange(honest_script(own, keep_alive=request.keep_alive))
         self._requests += 1
         self.stats.arrived(now_ns)
-        outcome = self._judge(request, now_ns)
+        found = find(request)
+        voice = found.voice if found else voice_at(request.path)
+        outcome = self._judge(request, found, voice, now_ns)
         if isinstance(outcome, Exchange):
             return outcome
         if isinstance(outcome, Refusal):
-            outcome = refusal_answer(outcome, self._headers(now_ns))
-        return Exchange(honest_script(outcome, keep_alive=request.keep_alive), route(request))
+            outcome = refusal_answer(outcome, voice, self._headers(voice, now_ns))
+        script = honest_script(outcome, keep_alive=request.keep_alive)
+        return Exchange(script, route(request, found))
 
     def ended(self, exchange: Exchange, *, began: bool, finished: bool) -> None:
         """An exchange is over: `began` if a byte was sent, `finished` if all were."""
@@ -102,29 +105,36 @@ class Provider:
             return json_answer({"status": "reset"})
         return None
 
-    def _judge(self, request: Request, now_ns: int) -> Exchange | Answer | Refusal:
-        refusal = misplaced(request)
+    def _judge(
+        self, request: Request, found: Found | None, voice: Voice, now_ns: int
+    ) -> Exchange | Answer | Refusal:
+        refusal = misplaced(request, found)
         if refusal is not None:
             return refusal
-        api = APIS.get(request.path)
-        authorization = request.headers.get("authorization", "")
-        refusal = self._account.refuse(authorization, paid=api is not None)
+        refusal = self._account.refuse(voice.key(request.headers), paid=found is not None)
         if refusal is not None:
             return refusal
-        if api is None:
-            return models_answer(self._settings.models or DEFAULT_MODELS, self._headers(now_ns))
-        question = read_question(api.read, request.body)
+        if found is None:
+            headers = self._headers(voice, now_ns)
+            return models_answer(self._settings.models or DEFAULT_MODELS, headers)
+        if voice is ANTHROPIC and "anthropic-version" not in request.headers:
+            return refusals.no_version()
+        question = read_question(found.api.read, request.body)
         if isinstance(question, Refusal):
             return question
-        return unanswerable(self._settings, question) or self._admit(request, api, question, now_ns)
+        if found.model is not None:
+            question = msgspec.structs.replace(question, model=found.model)
+        return unanswerable(self._settings, question) or self._admit(
+            request, found, question, now_ns
+        )
 
     def _admit(
-        self, request: Request, api: Api, question: Question, now_ns: int
+        self, request: Request, found: Found, question: Question, now_ns: int
     ) -> Exchange | Refusal:
         """Holds the question against the limits; what passes is drawn for its fate."""
         settings = self._settings
         key = fingerprint(settings.seed, request.body)
-        length = draw_length(settings, key, question.max_tokens) if api.body else NO_OUTPUT
+        length = draw_length(settings, key, question.max_tokens) if found.api.body else NO_OUTPUT
         throttle = self._limits.admit(
             now_ns, charged_tokens(settings, question, length), self.stats.in_flight - 1
         )
@@ -140,10 +150,12 @@ class Provider:
             self.stats.faults[attempt.fault] += 1
         if attempt.fault == "throttle":
             return refusals.throttled_at_random(settings.retry_after_seconds)
-        answer = self._answer(api, question, length, key, attempt.ttft_seconds, now_ns)
+        answer = self._answer(found, question, length, key, attempt.ttft_seconds, now_ns)
+        if attempt.fault is not None:
+            answer = answer._replace(failure=failure_of(found.voice))
         return Exchange(
             SPOILERS[attempt.fault](answer, attempt.variant, request.keep_alive),
-            route(request),
+            route(request, found),
             key,
             question.texts[0],
             question.prompt_tokens,
@@ -152,7 +164,7 @@ class Provider:
 
     def _answer(
         self,
-        api: Api,
+        found: Found,
         question: Question,
         length: Length,
         key: int,
@@ -160,31 +172,36 @@ class Provider:
         now_ns: int,
     ) -> Answer:
         """The good answer, plain or as a stream."""
-        settings = self._settings
+        settings, api = self._settings, found.api
         generation_seconds = settings.seconds_per_token * length.tokens
         total_seconds = ttft_seconds + generation_seconds
-        headers = self._headers(now_ns, total_seconds)
-        if api.body is None or api.events is None:
-            body = embedding_body(question, settings.embedding_dimensions)
+        headers = self._headers(found.voice, now_ns, total_seconds)
+        if api.body is None:
+            body = api.vectors(question, settings.embedding_dimensions)
             return Answer(200, headers, ((total_seconds, body),))
         created = int(self._started_at + now_ns / 1e9)
         reply = make_reply(settings, question, length, key, self._request_id(), created)
-        if question.stream:
+        if question.stream and api.events:
             events = api.events(reply, question.include_usage)
             pieces = paced(events, ttft_seconds, generation_seconds)
             return Answer(200, headers, pieces, EVENTS_TYPE, chunked=True)
         return Answer(200, headers, ((total_seconds, api.body(reply)),))
 
-    def _headers(self, now_ns: int, processing_seconds: float = 0.0) -> str:
+    def _headers(self, voice: Voice, now_ns: int, processing_seconds: float = 0.0) -> str:
         """The header lines of every answer of the API."""
+        wall_seconds = self._started_at + now_ns / 1e9
         return (
-            f"x-request-id: req_{self._request_id()}\r\n"
+            f"{voice.headers(self._request_id(), self._limits, now_ns, wall_seconds)}"
             f"openai-processing-ms: {round(processing_seconds * 1000)}\r\n"
-            f"{self._limits.headers(now_ns)}"
         )
 
     def _request_id(self) -> str:
         return f"{self._settings.seed:x}-{self._requests:08x}"
+
+
+def failure_of(voice: Voice) -> bytes:
+    """The body of a failure of the provider's own."""
+    return msgspec.json.encode(voice.error(refusals.server_error())[2])
 
 
 def unanswerable(settings: Settings, question: Question) -> Refusal | None:

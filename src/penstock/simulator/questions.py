@@ -10,6 +10,7 @@ import msgspec
 from penstock.simulator.refusals import Refusal
 
 Amount = Annotated[int, msgspec.Meta(ge=1)]
+Dimensions = Annotated[int, msgspec.Meta(ge=1, le=4096)]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class EmbeddingBody(msgspec.Struct):
     model: str
     input: str | list[str | int | list[int]]
     encoding_format: str = "float"
-    dimensions: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+    dimensions: Dimensions | None = None
 
 
 class ResponseBody(msgspec.Struct):
@@ -96,9 +97,14 @@ class ResponseBody(msgspec.Struct):
 
 def message_text(message: Message) -> str:
     """A message's text parts, joined."""
-    if isinstance(message.content, str):
-        return message.content
-    return "".join(part.text or "" for part in message.content or ())
+    return part_texts(message.content)
+
+
+def part_texts(content: str | list[Part] | None) -> str:
+    """The texts of a content, joined."""
+    if isinstance(content, str):
+        return content
+    return "".join(part.text or "" for part in content or ())
 
 
 def record_text(messages: list[Message]) -> str:

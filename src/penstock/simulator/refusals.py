@@ -1,17 +1,14 @@
-"""The errors that the simulated provider answers with, in OpenAI's shape, types and codes."""
+"""The errors that the simulated provider answers with, in OpenAI's types and codes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import msgspec
-
-from penstock.simulator.limits import Throttle, wait_headers
-from penstock.simulator.script import Answer
+from penstock.simulator.limits import Throttle
 
 
 class Refusal(NamedTuple):
-    """An error answer; `headers` are whole header lines."""
+    """An error answer, before a provider's voice words it; `headers` are whole header lines."""
 
     status: int
     message: str
@@ -19,23 +16,7 @@ class Refusal(NamedTuple):
     code: str | None = None
     param: str | None = None
     headers: str = ""
-
-
-def refusal_body(refusal: Refusal) -> bytes:
-    """`{"error": {message, type, param, code}}`."""
-    error = {
-        "message": refusal.message,
-        "type": refusal.type,
-        "param": refusal.param,
-        "code": refusal.code,
-    }
-    return msgspec.json.encode({"error": error})
-
-
-def refusal_answer(refusal: Refusal, headers: str, delay_seconds: float = 0.0) -> Answer:
-    """The refusal as an answer, with `headers` besides its own."""
-    pieces = ((delay_seconds, refusal_body(refusal)),)
-    return Answer(refusal.status, headers + refusal.headers, pieces)
+    wait_ns: int = 0  # until the request would pass; 0 where that is not said
 
 
 def unknown_path(method: str, path: str) -> Refusal:
@@ -47,7 +28,7 @@ def wrong_method(method: str, path: str) -> Refusal:
 
 
 def missing_key() -> Refusal:
-    return Refusal(401, "No API key was given: send it as Authorization: Bearer KEY")
+    return Refusal(401, "No API key was given")
 
 
 def wrong_key(key: str) -> Refusal:
@@ -100,18 +81,20 @@ def server_error() -> Refusal:
 
 
 def throttled(throttle: Throttle, model: str) -> Refusal:
-    """A real limit: the words name it, the headers say when the request would pass."""
+    """A real limit: the words name it, and it is said when the request would pass."""
     what = (
         f"Rate limit reached for {model} on {throttle.name.upper()}: Limit {throttle.limit}, "
         f"Used {throttle.used}, Requested {throttle.asked}"
     )
-    headers = wait_headers(throttle.wait_ns)
-    return Refusal(429, what, throttle.kind, "rate_limit_exceeded", headers=headers)
+    return Refusal(429, what, throttle.kind, "rate_limit_exceeded", wait_ns=throttle.wait_ns)
 
 
 def throttled_at_random(wait_seconds: float) -> Refusal:
     """A 429 that no limit explains; without a wait, as some providers send it, for 0."""
-    headers = wait_headers(round(wait_seconds * 1e9)) if wait_seconds else ""
-    return Refusal(
-        429, "Rate limit reached for requests", "requests", "rate_limit_exceeded", headers=headers
-    )
+    what, wait_ns = "Rate limit reached for requests", round(wait_seconds * 1e9)
+    return Refusal(429, what, "requests", "rate_limit_exceeded", wait_ns=wait_ns)
+
+
+def no_version() -> Refusal:
+    """What Anthropic says to a request without its version."""
+    return Refusal(400, "anthropic-version: header is required")

@@ -33,14 +33,25 @@ class Piece(NamedTuple):
     data: bytes
 
 
+# What OpenAI says where it fails itself.
+SERVER_ERROR = (
+    b'{"error":{"message":"The server had an error, please retry","type":"server_error",'
+    b'"param":null,"code":null}}'
+)
+
+
 class Answer(NamedTuple):
-    """A response before it is framed. `headers` are whole lines; streamed ones are `chunked`."""
+    """A response before it is framed. `headers` are whole lines; streamed ones are `chunked`.
+
+    `failure` is the body of the 500 that the provider would answer instead.
+    """
 
     status: int
     headers: str
     pieces: tuple[tuple[float, bytes], ...]
     content_type: str = JSON_TYPE
     chunked: bool = False
+    failure: bytes = SERVER_ERROR
 
 
 class Script(NamedTuple):

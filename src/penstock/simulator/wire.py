@@ -21,6 +21,7 @@ class Request(NamedTuple):
     headers: dict[str, str]
     body: bytes
     keep_alive: bool
+    query: str = ""
 
 
 class BadRequest(Exception):
@@ -39,6 +40,7 @@ class Head(NamedTuple):
     headers: dict[str, str]
     length: int | None
     keep_alive: bool
+    query: str
 
 
 class RequestReader:
@@ -65,7 +67,7 @@ class RequestReader:
         if body is None:
             return None
         self._head = None
-        return Request(head.method, head.path, head.headers, body, head.keep_alive)
+        return Request(head.method, head.path, head.headers, body, head.keep_alive, head.query)
 
     def wants_continue(self) -> bool:
         """Whether the client holds its body back until told to send it; True once a request."""
@@ -144,7 +146,8 @@ def parse_head(text: str) -> Head:
         headers[name.lower()] = value.strip(" \t")
     connection = headers.get("connection", "").lower()
     keep_alive = connection == "keep-alive" if version == "HTTP/1.0" else connection != "close"
-    return Head(method, target.partition("?")[0], headers, body_length(headers), keep_alive)
+    path, _, query = target.partition("?")
+    return Head(method, path, headers, body_length(headers), keep_alive, query)
 
 
 def body_length(headers: dict[str, str]) -> int | None:
