@@ -116,6 +116,6 @@ def test_no_manifest_holds_an_endpoints_header() -> None:
 
 def test_simulated_endpoints_keep_names_limits_and_weights_and_need_no_key() -> None:
     job = load({**TWO[0], "api_key_env": "NONE", "rpm": 5}, {**TWO[1], "weight": 2})
-    one, other = endpoints_of(at_one_place(job, "http://sim:9/v1"))
+    one, other = endpoints_of(at_one_place(job, "http://sim:9"))
     assert (one.name, one.job.base_url, one.job.rpm) == ("a:1", "http://sim:9/v1", 5)
     assert (one.job.api_key_env, other.weight, other.name) == (None, 2.0, "b:2")

@@ -27,6 +27,7 @@ LEVELS = (
     ("sources", "providers", "transport", "observe"),
     ("origins",),
     ("endpoints",),
+    ("addresses",),
     ("answer_schema", "job", "record", "version", "disk_stream", "_core", "_wire"),
     ("disk",),
     ("errors", "system"),

@@ -157,7 +157,7 @@ def simulated(job: Job) -> Iterator[Job]:
     from penstock.simulator import TYPICAL, spawn  # late: few runs have use for it
 
     with spawn(TYPICAL) as simulator:
-        yield at_one_place(job, simulator.base_url)
+        yield at_one_place(job, simulator.origin)
 
 
 def job_for(

@@ -7,12 +7,13 @@ does not say is as the job says it. So an endpoint is seen as a job of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock import addresses
 from penstock.errors import JobError
 from penstock.job import Job, check
 
@@ -25,6 +26,7 @@ OPTIONS: Final = (
     *LIMITS,
 )
 OWN: Final = ("name", "weight")
+SETTLED: Final = ("provider", "base_url")  # what of an endpoint may be left open
 MOST_ENDPOINTS: Final = 64
 MOST_NAME_CHARACTERS: Final = 100
 
@@ -68,13 +70,39 @@ def job_at(job: Job, table: Mapping[str, Any]) -> Job:
     return msgspec.structs.replace(job, endpoints=(), **values)
 
 
-def at_one_place(job: Job, base_url: str) -> Job:
-    """A job whose every endpoint is at `base_url`, where no key is asked for."""
+def settled(job: Job, told: Container[str]) -> Job:
+    """`job` with the dialect and the base URL of each endpoint, where they are not told.
+
+    `told` are the options that were given. Raises JobError.
+    """
+    if not job.endpoints:
+        return settled_one(job, told)
+    tables = []
+    for table in job.endpoints:
+        one = job_at(job, table)
+        found = settled_one(one, {*table, *(name for name in SETTLED if name in told)})
+        names = [name for name in SETTLED if getattr(found, name) != getattr(one, name)]
+        tables.append({**table, **{name: getattr(found, name) for name in names}})
+    return msgspec.structs.replace(job, endpoints=tuple(tables))
+
+
+def settled_one(job: Job, told: Container[str]) -> Job:
+    return addresses.settled(job, told_provider="provider" in told, told_url="base_url" in told)
+
+
+def at_one_place(job: Job, origin: str) -> Job:
+    """A job whose every endpoint is below `origin`, where no key is asked for."""
     no_key = dict.fromkeys((*KEY_SOURCES, "api_key_refresh"))
     tables = tuple(
-        {**table, **no_key, "name": one.name, "base_url": base_url}
+        {
+            **table,
+            **no_key,
+            "name": one.name,
+            "base_url": addresses.simulated_url(one.job, origin),
+        }
         for table, one in zip(job.endpoints, endpoints_of(job), strict=False)
     )
+    base_url = addresses.simulated_url(job, origin)
     return msgspec.structs.replace(job, base_url=base_url, endpoints=tables, **no_key)
 
 

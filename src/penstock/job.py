@@ -8,6 +8,7 @@ looks like, and whether a change of it makes another job ("identity") or is free
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -25,12 +26,16 @@ MOST_AFFINITY_BYTES = 1 << 20
 
 OUTPUT_FORMATS = (".parquet", ".arrow", ".jsonl", ".csv")
 
+# Azure's, which chooses among the forms of its API; no other query is part of a base URL.
+API_VERSION = re.compile(r"api-version=[0-9A-Za-z._-]+")
+
 MOST = 10**15  # above it counts per window would not fit into 64 bits
 Count = Annotated[int, msgspec.Meta(ge=1, le=MOST)]
 MOST_SLOTS = 65_536  # a slot is a task, and a connection while it waits for an answer
 Slots = Annotated[int, msgspec.Meta(ge=1, le=MOST_SLOTS)]
 KeepResponse = Literal["failed", "always", "never"]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+ProviderName = Literal["openai", "openai-responses", "azure", "anthropic", "gemini", "http"]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 MOST_USD = 1_000_000.0  # for a million tokens, or for a run: picodollars must fit into 64 bits
 Rate = Annotated[float, msgspec.Meta(ge=0, le=MOST_USD)]
@@ -129,17 +134,18 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     # --- the request ------------------------------------------------------------------------------
     provider: Annotated[
-        Literal["openai"],
+        ProviderName,
         option(
             "Request",
-            "The API's dialect; `openai` is every compatible server.",
+            "The API's dialect; `openai` is every compatible server. Told by --base-url or --model "
+            "where those are certain.",
             metavar="NAME",
             identity=True,
         ),
     ] = "openai"
     base_url: Annotated[
         str,
-        option("Request", "Where the API is.", metavar="URL"),
+        option("Request", "Where the API is; for most providers known.", metavar="URL"),
     ] = OPENAI_BASE_URL
     model: Annotated[
         str | None, option("Request", "The model to ask.", metavar="NAME", identity=True)
@@ -207,6 +213,26 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             identity=True,
         ),
     ] = None
+    body: Annotated[
+        str | None,
+        option(
+            "Request",
+            "For --provider http: the whole request body, a template over the record's columns "
+            "that makes JSON.",
+            metavar="TEMPLATE",
+            identity=True,
+        ),
+    ] = None
+    pointer: Annotated[
+        dict[str, str],
+        option(
+            "Request",
+            "For --provider http: where in a response the output is, and finish_reason, "
+            "input_tokens, output_tokens and the like: a JSON pointer each.",
+            metavar="NAME=/POINTER",
+            identity=True,
+        ),
+    ] = {}
     param: Annotated[
         dict[str, Any],
         option(
@@ -220,7 +246,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         str | None,
         option(
             "Request",
-            "The environment variable with the key (OPENAI_API_KEY, for OpenAI's host only).",
+            "The environment variable with the key (OPENAI_API_KEY, ANTHROPIC_API_KEY and so on, "
+            "each for its provider's own host only).",
             metavar="VAR",
         ),
     ] = None
@@ -581,7 +608,7 @@ def check(job: Job) -> None:
         )
     check_structure(job)
     check_media(job)
-    check_url("base_url", job.base_url)
+    check_url("base_url", job.base_url, query=API_VERSION)
     if job.proxy is not None:
         check_url("proxy", job.proxy)
     if job.metrics_port not in ("auto", "off") and not is_port(job.metrics_port):
@@ -704,8 +731,11 @@ def is_port(text: str) -> bool:
     return text.isdecimal() and len(text) <= 5 and int(text) < 65536
 
 
-def check_url(name: str, url: str) -> None:
-    """Raises JobError unless `url` is absolute, http(s), without credentials, query or fragment."""
+def check_url(name: str, url: str, query: re.Pattern[str] | None = None) -> None:
+    """Raises JobError unless `url` is absolute, http(s), without credentials or fragment.
+
+    Of queries, which may hold credentials too, it takes only what `query` does.
+    """
     flag = "--" + name.replace("_", "-")
     try:
         parts = urlsplit(url)
@@ -716,7 +746,7 @@ def check_url(name: str, url: str) -> None:
         raise JobError(f"{flag} {url!r}: expected an http:// or https:// URL")
     if parts.username or parts.password:
         raise JobError(f"{flag}: the URL carries credentials", "Pass the key by --api-key-env.")
-    if parts.query or parts.fragment:
+    if parts.fragment or (parts.query and not (query and query.fullmatch(parts.query))):
         raise JobError(f"{flag} {url!r}: has a query or a fragment", "Give the URL up to its path.")
 
 
@@ -727,5 +757,6 @@ def identity(job: Job) -> dict[str, Any]:
     """
     kept = {one.name: getattr(job, one.name) for one in options() if one.identity}
     kept["output"] = Path(job.output).name  # its folder is where the run directory is, or told
-    kept["base_url_path"] = urlsplit(job.base_url).path.rstrip("/")
+    parts = urlsplit(job.base_url)
+    kept["base_url_path"] = parts.path.rstrip("/") + (f"?{parts.query}" if parts.query else "")
     return kept

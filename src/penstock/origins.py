@@ -67,6 +67,7 @@ def load_job(
         values = {**values, **with_files(layer)}
     job = convert(values)
     check(job)
+    job = endpoints.settled(job, values)
     check_endpoints(job)
     return job
 

@@ -43,6 +43,42 @@ def test_openais_key_is_taken_for_openais_host_alone() -> None:
     assert find_key(named, environment) == Secret(CANARY)
 
 
+PLACES = {
+    "ANTHROPIC_API_KEY": "https://api.anthropic.com/v1",
+    "GEMINI_API_KEY": "https://generativelanguage.googleapis.com/v1beta",
+    "GOOGLE_API_KEY": "https://generativelanguage.googleapis.com/v1beta",
+    "AZURE_OPENAI_API_KEY": "https://name.openai.azure.com/openai/v1",
+    "GROQ_API_KEY": "https://api.groq.com/openai/v1",
+    "OPENAI_API_KEY": "https://api.openai.com/v1",
+}
+
+
+@pytest.mark.parametrize(("variable", "base_url"), PLACES.items())
+def test_each_provider_s_key_is_taken_for_its_own_hosts_alone(variable: str, base_url: str) -> None:
+    environment = {variable: CANARY}
+    assert find_key(Job(base_url=base_url), environment) == Secret(CANARY)
+    assert find_key(Job(base_url=ELSEWHERE), environment) is None
+    for other in set(PLACES.values()) - {base_url}:
+        with pytest.raises(JobError, match="there is no key"):
+            find_key(Job(base_url=other), environment)
+
+
+def test_the_first_variable_that_is_set_holds_the_key() -> None:
+    job = Job(base_url=PLACES["GEMINI_API_KEY"])
+    both = {"GEMINI_API_KEY": " ", "GOOGLE_API_KEY": CANARY}
+    assert find_key(job, both) == Secret(CANARY)
+    with pytest.raises(JobError, match="GEMINI_API_KEY or GOOGLE_API_KEY is not set"):
+        find_key(job, {})
+
+
+def test_who_brings_a_token_in_a_header_needs_no_key() -> None:
+    job = Job(base_url=PLACES["AZURE_OPENAI_API_KEY"], header={"Authorization": "env:TOKEN"})
+    assert find_key(job, {}) is None
+    named = Job(base_url=ELSEWHERE, api_key_env="KEY", header={"Authorization": "env:TOKEN"})
+    with pytest.raises(JobError, match="KEY is not set"):
+        find_key(named, {})
+
+
 @pytest.mark.parametrize(
     "url", ["https://api.openai.com.evil.example/v1", "https://evil.example/api.openai.com"]
 )

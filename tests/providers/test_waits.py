@@ -136,3 +136,20 @@ def test_whatever_a_server_sends_the_wait_is_none_or_at_most_a_day(
 @given(st.integers(0, 86_400_000))
 def test_a_wait_in_milliseconds_is_kept_exactly(milliseconds: int) -> None:
     assert wait_seconds({"retry-after-ms": str(milliseconds)}) == milliseconds / 1000
+
+
+def test_anthropic_s_reset_of_what_is_used_up_is_a_time_after_the_response_s_own() -> None:
+    date = {"date": "Tue, 14 Nov 2023 22:14:00 GMT"}
+    reset = {
+        "anthropic-ratelimit-input-tokens-remaining": "0",
+        "anthropic-ratelimit-input-tokens-reset": "2023-11-14T22:14:20Z",
+        "anthropic-ratelimit-requests-remaining": "7",
+        "anthropic-ratelimit-requests-reset": "2023-11-14T23:14:20Z",
+    }
+    assert wait_seconds({**reset, **date}) == 20.0
+    assert wait_seconds(reset) is None
+    for odd in ("", "soon", "2023-11-14T22:14:20"):
+        assert (
+            wait_seconds({**reset, **date, "anthropic-ratelimit-input-tokens-reset": odd}) is None
+        )
+    assert wait_seconds({**reset, **date, "retry-after": "3"}) == 3.0

@@ -9,19 +9,15 @@ from __future__ import annotations
 import re
 import shlex
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.addresses import SIMULATOR, place_of, simulated_url, url_of
 from penstock.endpoints import first_of
-from penstock.engine.credentials import OPENAI_HOST, OPENAI_VARIABLE
 from penstock.job import Job
 from penstock.providers.provider import Provider, Request
 from penstock.providers.render import describe
 from penstock.providers.render import shown as without_secrets
-
-# A simulator's URL is not known before it runs.
-SIMULATED = "http://simulator/v1"
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -60,14 +56,14 @@ class Shown(msgspec.Struct, frozen=True):
 def shown(request: Request, provider: Provider, job: Job) -> Shown:
     """A request as its job would send it."""
     job = first_of(job)
-    base_url = SIMULATED if job.simulate else job.base_url.rstrip("/")
+    base_url = simulated_url(job, SIMULATOR) if job.simulate else job.base_url
     key, own = place_of_key(job), places_of_headers(job)
     literal = {name: without_secrets(name, value) for name, value in job.header.items()}
     headers = {**provider.headers(key), **literal, **own}
     authority = [f"--cacert {shlex.quote(job.ca_file)}"] if job.ca_file else []
     proxy = [f"--proxy {shlex.quote(job.proxy)}"] if job.proxy else []
     return Shown(
-        url=base_url + request.path,
+        url=url_of(base_url, request.path),
         headers=headers,
         secrets=frozenset([*([key] if key else []), *own.values()]),
         body=request.body.decode("utf-8", "replace"),
@@ -85,8 +81,8 @@ def place_of_key(job: Job) -> str | None:
         return f"$({job.api_key_command})"
     if job.api_key_env:
         return f"${job.api_key_env}"
-    asks_openai = not job.simulate and urlsplit(job.base_url).hostname == OPENAI_HOST
-    return f"${OPENAI_VARIABLE}" if asks_openai else None
+    place = None if job.simulate else place_of(job.base_url)
+    return f"${place.variables[0]}" if place else None
 
 
 def places_of_headers(job: Job) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Mapping
 import msgspec
 
 from penstock._core import Classifier, Limiter, Slab, monotonic_ns
+from penstock.addresses import url_of
 from penstock.engine.attempt import Attempt
 from penstock.engine.gate import Gate
 from penstock.engine.pacer import Draining, Pacer
@@ -47,7 +48,7 @@ class Asker:
         self._limiter = limiter
         self.slab = slab
         self.purse = purse  # of a job that has a price
-        self._base_url = base_url.rstrip("/")
+        self._base_url = base_url
         self._urls: dict[str, str] = {}  # by path; a job has few
         self._redactor = Redactor(())
         self._classifier = Classifier(provider.rules)
@@ -122,7 +123,7 @@ class Asker:
     def _url_of(self, path: str) -> str:
         url = self._urls.get(path)
         if url is None:
-            url = self._urls[path] = self._base_url + path
+            url = self._urls[path] = url_of(self._base_url, path)
         return url
 
     def _without_answer(self, failure: Failure, alone: bool) -> Attempt:

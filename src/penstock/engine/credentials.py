@@ -1,7 +1,8 @@
 """The key: where it comes from.
 
-A key is read from the environment, a file or what a command prints, never from an argument.
-OPENAI_API_KEY is for OpenAI's own host: it is not sent elsewhere unless it is named.
+A key is read from the environment, a file or what a command prints, never from an argument. Each
+provider's own variable, such as OPENAI_API_KEY, is for that provider's hosts: it is not sent
+elsewhere unless it is named.
 """
 
 from __future__ import annotations
@@ -10,21 +11,19 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
+from penstock.addresses import place_of
 from penstock.engine.key_command import key_printed_by
 from penstock.engine.secret import Secret, checked
 from penstock.errors import JobError
 from penstock.job import Job
 
-OPENAI_HOST = "api.openai.com"
-OPENAI_VARIABLE = "OPENAI_API_KEY"
-
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 # With one of these a server would see another request than was sent, or take a part of it for the
 # next one on the connection.
+AUTHORIZING = frozenset({"authorization", "api-key", "x-api-key", "x-goog-api-key"})
 FRAMING = frozenset({"connection", "content-length", "expect", "transfer-encoding", "upgrade"})
 
 
@@ -49,19 +48,24 @@ def find_key(job: Job, environment: Mapping[str, str]) -> Secret | None:
         return read_key_file(Path(job.api_key_file))
     if job.api_key_command:
         return key_printed_by(job.api_key_command, environment)
-    name = job.api_key_env
-    if name is None:
-        if urlsplit(job.base_url).hostname != OPENAI_HOST:
-            return None
-        name = OPENAI_VARIABLE
-    value = environment.get(name, "").strip()
-    if not value:
-        raise JobError(
-            f"there is no key: the environment variable {name} is not set",
-            f"Set {name}, or name another by --api-key-env, a file by --api-key-file or a command "
-            "by --api-key-command; --simulate needs none.",
-        )
-    return checked(value, f"the environment variable {name}")
+    place = place_of(job.base_url)
+    names = (job.api_key_env,) if job.api_key_env else place.variables if place else ()
+    for name in names:
+        value = environment.get(name, "").strip()
+        if value:
+            return checked(value, f"the environment variable {name}")
+    if not names or (not job.api_key_env and brings_its_own(job)):
+        return None
+    raise JobError(
+        f"there is no key: the environment variable {' or '.join(names)} is not set",
+        f"Set {names[0]}, or name another by --api-key-env, a file by --api-key-file or a command "
+        "by --api-key-command; --simulate needs none.",
+    )
+
+
+def brings_its_own(job: Job) -> bool:
+    """Whether a job's own headers hold what the provider asks for, such as a token of Azure's."""
+    return any(name.lower() in AUTHORIZING for name in job.header)
 
 
 def read_key_file(path: Path) -> Secret:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, Final
 import msgspec
 
 from penstock._core import REQUESTS
+from penstock.addresses import told
 from penstock.disk import Disk
 from penstock.endpoints import Endpoint as JobEndpoint
 from penstock.endpoints import dialect_of, endpoints_of, first_of
@@ -408,6 +409,10 @@ def begin(
         before=measured_before(directory, recovered.account, checked),
         redo=redo,
         notes=[
+            *dict.fromkeys(
+                about for one in endpoints_of(job) if (about := told(one.job)) is not None
+            ),
+            *checked.provider.notes,
             checked.columns.announcement(),
             *schema_notes(job),
             *map(shelf_words, shelves),

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Final
 
 from penstock.errors import JobError
 from penstock.job import Job
 
+BATCH_DIALECTS: Final = ("openai", "azure")
+
 
 def check_batch(job: Job) -> None:
     """Raises JobError where an option would change requests that are written out already."""
+    if not job.provider.startswith(BATCH_DIALECTS):
+        raise JobError(
+            f"--provider {job.provider} is given, but the input's lines are OpenAI batch lines",
+            "Name a server that speaks OpenAI's API, or give records and a --prompt.",
+        )
     names = ("prompt", "system", "messages", "image", "file", "model", "schema", "param")
     for name in names:
         if getattr(job, name):

@@ -27,14 +27,17 @@ def parsed(body: bytes) -> Any:
         return None
 
 
-def mended(body: bytes) -> bytes | None:
-    """A response's body as strict JSON, without what is odd beside the answer; None if hopeless."""
+def mended(body: bytes, usage: str = "usage", model: str = "model") -> bytes | None:
+    """A response's body as strict JSON, without what is odd beside the answer; None if hopeless.
+
+    `usage` and `model` are the names that these have in it.
+    """
     value = parsed(body)
     if not isinstance(value, dict):
         return None
-    kept = {**value, "usage": counts(value.get("usage"))}
-    if not isinstance(kept.get("model"), str):
-        kept["model"] = None
+    kept = {**value, usage: counts(value.get(usage))}
+    if not isinstance(kept.get(model), str):
+        kept[model] = None
     if isinstance(kept.get("choices"), list):
         kept["choices"] = [with_text_reason(one) for one in kept["choices"]]
     try:

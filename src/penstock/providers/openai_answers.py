@@ -1,22 +1,18 @@
 """What a 200 of the OpenAI API says, for each of the four endpoints that a batch line may name.
 
-A complete answer was paid for and is never asked again, so JSON that only a strict decoder refuses
-is mended; a cut body stays a cut body. Nothing to show, for a reason that is named (a content
-filter, all tokens gone into reasoning), is an answer too: asking again would buy the same.
+Nothing to show, for a reason that is named (a content filter, all tokens gone into reasoning), is
+an answer too: asking again would buy the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
-from penstock.providers.mending import mended, parsed
 from penstock.providers.openai_bodies import (
-    Body,
     ChatBody,
     Choice,
     EmbeddingBody,
@@ -26,46 +22,11 @@ from penstock.providers.openai_bodies import (
     TextBody,
     Usage,
 )
-from penstock.providers.provider import Answer, BadResponse, Refusal
-from penstock.providers.refusals import error_object, one_line, refusal_of
+from penstock.providers.provider import Answer
+from penstock.providers.shape import Shape
 
 CUT: Final = "length"  # the finish reason of what a token limit cut
 TOOL_CALLS: Final = ("function_call", "custom_tool_call")
-
-NOT_STRICT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class Shape:
-    """How one endpoint's body is read: its struct, and what makes an Answer of it."""
-
-    def __init__(self, body: type[Body], read: Callable[[Any], Answer | None]) -> None:
-        self.decoder = msgspec.json.Decoder(body)
-        self.read = read
-
-    def answer(self, raw: bytes) -> Answer | Refusal:
-        """What `raw` says; raises BadResponse."""
-        body: Body | None
-        try:
-            body = self.decoder.decode(raw)
-        except NOT_STRICT:
-            body = self.of_odd(raw)
-        answer = None if body is None or body.error else self.read(body)
-        if body is None or answer is None:
-            return refusal_within(raw)
-        answer.model = body.model
-        if body.usage is not None:
-            count(answer, body.usage)
-        return answer
-
-    def of_odd(self, raw: bytes) -> Body | None:
-        """The body of JSON that a strict decoder refuses, or None."""
-        strict = mended(raw)
-        if strict is None:
-            return None
-        try:
-            return self.decoder.decode(strict)
-        except NOT_STRICT:
-            return None
 
 
 def read_chat(body: ChatBody) -> Answer | None:
@@ -231,29 +192,14 @@ def first_of(one: int | None, other: int | None) -> int | None:
     return other if one is None else one
 
 
-def refusal_within(raw: bytes) -> Refusal:
-    """The error object of a 200 without an answer; raises BadResponse if there is none either."""
-    value = parsed(raw)
-    error = error_object(value)
-    if error is None and isinstance(value, dict) and isinstance(value.get("choices"), list):
-        errors = (error_object(choice) for choice in value["choices"])
-        error = next((one for one in errors if one is not None), None)
-    if error is not None:
-        return refusal_of(error, {}, "an error object without a message, in a 200")
-    if not raw.strip():
-        raise BadResponse("a 200 with an empty body")
-    what = "that is not JSON, or cut" if value is None else "without an answer in it"
-    raise BadResponse(f"a 200 {what}: {one_line(raw[:400].decode('utf-8', 'replace'), 160)}")
-
-
-CHAT: Final = Shape(ChatBody, read_chat)
+CHAT: Final = Shape(ChatBody, read_chat, count)
 
 # By the end of the path; `/chat/completions` ends with `/completions` too, so it goes first.
 SHAPES: Final = (
     ("/chat/completions", CHAT),
-    ("/completions", Shape(TextBody, read_text)),
-    ("/responses", Shape(ResponseBody, read_response)),
-    ("/embeddings", Shape(EmbeddingBody, read_embeddings)),
+    ("/completions", Shape(TextBody, read_text, count)),
+    ("/responses", Shape(ResponseBody, read_response, count)),
+    ("/embeddings", Shape(EmbeddingBody, read_embeddings, count)),
 )
 
 

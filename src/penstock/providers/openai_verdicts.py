@@ -11,6 +11,7 @@ from penstock.providers.verdicts import (
     ANY_STATUS,
     ERROR_IN_200,
     FATAL,
+    GOOGLE_RULES,
     REJECTED,
     RETRY,
     SUCCEEDED,
@@ -69,5 +70,6 @@ RULES: Final[tuple[Rule, ...]] = with_error_in_200(
         (ANY_STATUS, "content_filter", REJECTED, "content_filter"),  # Azure
         (ANY_STATUS, "content_policy_violation", REJECTED, "content_filter"),
         (ERROR_IN_200, "invalid_request_error", REJECTED, "invalid_request"),
+        *GOOGLE_RULES,  # its servers are compatible too, and say in details what they mean
     )
 )

@@ -20,7 +20,14 @@ from penstock.providers.verdicts import Rule
 from penstock.record import Record
 
 # By name, so that a command loads the one dialect that its job speaks.
-DIALECTS: Final = {"openai": "penstock.providers.openai"}
+DIALECTS: Final = {
+    "openai": "penstock.providers.openai",
+    "openai-responses": "penstock.providers.openai_responses",
+    "azure": "penstock.providers.azure",
+    "anthropic": "penstock.providers.anthropic",
+    "gemini": "penstock.providers.gemini",
+    "http": "penstock.providers.http",
+}
 
 # Observed for English prose with GPT tokenizers; the engine learns the true ratio per model.
 BYTES_PER_TOKEN: Final = 4
@@ -75,6 +82,7 @@ class Provider(Protocol):
 
     name: str
     rules: Sequence[Rule]
+    notes: Sequence[str]  # what it decided by itself, to be said before the first request
 
     def check_columns(self, columns: Collection[str]) -> None:
         """Raises JobError, TemplateError where records of these columns can't become requests."""

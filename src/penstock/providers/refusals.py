@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from penstock.providers.mending import parsed
 from penstock.providers.provider import Refusal
-from penstock.providers.verdicts import UNREADABLE
+from penstock.providers.verdicts import DAILY_QUOTA, UNREADABLE
 from penstock.providers.waits import wait_seconds
 
 MESSAGE_CHARACTERS: Final = 500
 KEY_CHARACTERS: Final = 100
 HEAD_BYTES: Final = 16 * 1024  # of an unreadable body, to look for a title in
+
+PER_DAY: Final = "PerDay"  # in the id of a Google quota
 
 TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,300})</title", re.IGNORECASE)
 
@@ -34,13 +36,13 @@ def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusa
 
 def refusal_of(error: Mapping[str, Any], headers: Mapping[str, str], otherwise: str) -> Refusal:
     """An error object as a refusal; `otherwise` is its message where it has none."""
-    said = error.get("message")
+    said, details = error.get("message"), error.get("details")
     message = (one_line(said) if isinstance(said, str) else "") or one_line(otherwise)
     return Refusal(
-        key(error.get("code")),
+        key(detailed(details)) or key(error.get("code")),
         key(error.get("type")) or key(error.get("status")),
         message,
-        wait_seconds(headers, message, retry_delay(error.get("details"))),
+        wait_seconds(headers, message, retry_delay(details)),
     )
 
 
@@ -56,6 +58,23 @@ def error_object(value: Any) -> dict[str, Any] | None:
     if isinstance(error, str) and error:
         return {**value, "message": value.get("message") or error}
     return value if value.get("object") == "error" else None
+
+
+def detailed(details: Any) -> Any:
+    """The code in an error's details, which is more exact than the one beside its message.
+
+    Anthropic: `{"error_code": ...}`; Google: google.rpc.ErrorInfo's reason. A daily quota of
+    Google's shows in the ids of google.rpc.QuotaFailure alone, whatever the wait that is named.
+    """
+    if isinstance(details, dict):
+        return details.get("error_code")
+    listed = [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+    for one in listed:
+        violations = one.get("violations")
+        for violation in violations if isinstance(violations, list) else ():
+            if isinstance(violation, dict) and PER_DAY in str(violation.get("quotaId")):
+                return DAILY_QUOTA
+    return next((one["reason"] for one in listed if "reason" in one), None)
 
 
 def retry_delay(details: Any) -> str:

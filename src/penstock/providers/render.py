@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from penstock.addresses import url_of
 from penstock.providers.provider import Request
 
 SECRET_HEADER: Final = re.compile("auth|key|token|secret|password|cookie", re.IGNORECASE)
@@ -16,7 +17,7 @@ REDACTED: Final = "<redacted>"
 
 def describe(request: Request, base_url: str, headers: Mapping[str, str]) -> str:
     """The exact request: method and URL, headers without their secrets, and the body as sent."""
-    lines = [f"POST {base_url.rstrip('/')}{request.path}"]
+    lines = [f"POST {url_of(base_url, request.path)}"]
     lines += [f"{name}: {shown(name, value)}" for name, value in headers.items()]
     return "\n".join([*lines, "", request.body.decode("utf-8", "replace")])
 

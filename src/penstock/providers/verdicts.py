@@ -42,6 +42,9 @@ ERROR_IN_200: Final = -11  # a 200 that holds an error object
 # all, a web framework's own "not found". It tells who answered, and so what a status means.
 UNREADABLE: Final = "unreadable"
 
+# The code of a refusal by a quota that only the next day brings back.
+DAILY_QUOTA: Final = "daily_quota"
+
 TRANSPORT_RULES: Final[tuple[Rule, ...]] = (
     (TRANSPORT["connect"], None, RETRY, "connect"),
     (TRANSPORT["dns"], None, RETRY, "dns"),
@@ -61,6 +64,19 @@ TRANSPORT_RULES: Final[tuple[Rule, ...]] = (
     (TRANSPORT["no_memory"], None, RETRY, "no_memory"),
     (BAD_RESPONSE, None, RETRY, "bad_response"),
     (ERROR_IN_200, None, RETRY, "error_in_200"),
+)
+
+# What Google's APIs say in an error's details (google.rpc.ErrorInfo): a bad key is a 400 there.
+GOOGLE_RULES: Final[tuple[Rule, ...]] = (
+    (ANY_STATUS, DAILY_QUOTA, FATAL, "quota"),
+    (ANY_STATUS, "API_KEY_INVALID", FATAL, "auth"),
+    (ANY_STATUS, "API_KEY_SERVICE_BLOCKED", FATAL, "permission"),
+    (ANY_STATUS, "API_KEY_HTTP_REFERRER_BLOCKED", FATAL, "permission"),
+    (ANY_STATUS, "API_KEY_IP_ADDRESS_BLOCKED", FATAL, "permission"),
+    (ANY_STATUS, "SERVICE_DISABLED", FATAL, "permission"),
+    (ANY_STATUS, "CONSUMER_INVALID", FATAL, "permission"),
+    (ANY_STATUS, "CONSUMER_SUSPENDED", FATAL, "permission"),
+    (ANY_STATUS, "BILLING_DISABLED", FATAL, "quota"),
 )
 
 

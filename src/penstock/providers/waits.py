@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -101,7 +102,21 @@ def from_resets(headers: Mapping[str, str]) -> float | None:
         if headers.get(f"x-ratelimit-remaining-{resource}") == "0"
         and headers.get(f"x-ratelimit-limit-{resource}") not in ("0", "-1")
     ]
+    waits += [
+        from_time(headers.get(f"anthropic-ratelimit-{limit}-reset", ""), headers.get("date", ""))
+        for limit in ("requests", "tokens", "input-tokens", "output-tokens")
+        if headers.get(f"anthropic-ratelimit-{limit}-remaining") == "0"
+    ]
     return max((wait for wait in waits if wait is not None), default=None)
+
+
+def from_time(text: str, date: str) -> float | None:
+    """A time of RFC 3339 as seconds after the response's own `date`."""
+    try:
+        reset, now = datetime.fromisoformat(text.strip()), parsedate_to_datetime(date)
+        return bounded((reset - now).total_seconds())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
 
 
 def bounded(seconds: float) -> float | None:
