@@ -185,12 +185,12 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 
 def parse_text(one: Option, text: str, where: str) -> Any:
     """The value of an option written as text, in a flag or a variable. Raises JobError."""
+    if one.name == "endpoints" or (one.name == "messages" and text.lstrip().startswith("[")):
+        return json_of(one, text, where)
     if get_origin(one.type) is tuple:
         return tuple(text.split(os.pathsep))
     if get_origin(one.type) is dict:
         return dict(parse_pair(one, part) for part in split_pairs(one, text))
-    if one.name == "endpoints" or (one.name == "messages" and text.lstrip().startswith("[")):
-        return json_of(one, text, where)
     if text in allowed_words(one):
         return text
     kind = plain_types(one.type)[0]
