@@ -38,6 +38,7 @@ def test_results_are_found_by_what_was_asked_over_all_segments(
 ) -> None:
     monkeypatch.setattr(known, "CHUNK_ENTRIES", 7)  # sorted in several runs
     monkeypatch.setattr(known, "BATCHES_HELD", 2)
+    monkeypatch.setattr(known, "RESULTS_HELD", 3)
     for worker in range(3):
         rows = range(worker * 40, worker * 40 + 40)
         put(
@@ -48,7 +49,7 @@ def test_results_are_found_by_what_was_asked_over_all_segments(
     shelf = own_shelf(Disk(), place, RUN, 0)
     assert (shelf.entries, len(shelf.files), shelf.source) == (120, 3, DUPLICATE)
     found = KnownResults(shelf)
-    for row in (*range(0, 120, 7), 0, 119):
+    for row in (*range(0, 120, 7), 0, 119, 119, 0, 0):
         assert found.find(name(row)) == asked(row)
     for strange in (name(120), "", "xyz", "ab" * 15):
         assert found.find(strange) is None

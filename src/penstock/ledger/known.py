@@ -30,7 +30,9 @@ ENTRY: Final = struct.Struct(">16s?IQI")
 HASH_BYTES: Final = 16
 CHUNK_ENTRIES: Final = 1 << 19  # sorted in memory at once
 BUFFER_BYTES: Final = 1 << 20
-BATCHES_HELD: Final = 32  # decoded, by each worker
+BATCHES_HELD: Final = 32  # mapped, by each worker
+RESULTS_HELD: Final = 2048  # decoded: where many rows ask the same few things
+MOST_HELD_BYTES: Final = 4096  # of such a result's texts
 
 GARBAGE: Final = (pa.ArrowException, OSError, ValueError)
 
@@ -125,6 +127,7 @@ class KnownResults:
         self._index = mapped(Path(shelf.index))
         self._files = [pa.memory_map(path, "r") for path in shelf.files]
         self._batches: OrderedDict[tuple[int, int], pa.RecordBatch] = OrderedDict()
+        self._results: OrderedDict[str, Result] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._index) // ENTRY.size
@@ -136,6 +139,21 @@ class KnownResults:
 
     def find(self, request_hash: str) -> Result | None:
         """The result of a request, as it stands there; None where there is none."""
+        held = self._results.get(request_hash)
+        if held is not None:
+            self._results.move_to_end(request_hash)
+            return held
+        found = self._look_up(request_hash)
+        if (
+            found is not None
+            and len(found.output or "") + len(found.response or "") <= MOST_HELD_BYTES
+        ):
+            self._results[request_hash] = found
+            if len(self._results) > RESULTS_HELD:
+                self._results.popitem(last=False)
+        return found
+
+    def _look_up(self, request_hash: str) -> Result | None:
         name = hash_of(request_hash)
         if name is None:
             return None
