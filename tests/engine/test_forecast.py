@@ -18,6 +18,7 @@ from penstock.engine.forecast import (
     student,
 )
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
+from penstock.engine.rates import changed
 from penstock.job import Job
 
 SAMPLED = Sampled([100] * 50, [0] * 50)
@@ -105,6 +106,14 @@ def test_before_anything_is_done_output_is_a_guess_within_what_the_request_allow
     assert bounded(Interval(50, 40, 60), Sampled([1, 1], [20, 0])).expected == 50
     few = forecast(Job(), 10, SAMPLED, measured(LEAST_MEASURED - 1), workers=1)
     assert few.measured == 0
+
+
+def test_before_anything_is_done_the_cost_is_by_the_price() -> None:
+    rates = changed(None, {"input": 1.0, "output": 10.0})
+    found = forecast(Job(), 1000, Sampled([100] * 10, [20] * 10), None, 1, rates)
+    assert found.cost_usd is not None
+    assert found.cost_usd.expected == pytest.approx(1000 * (100 * 1e-6 + 20 * 10e-6))
+    assert found.cost_usd.low < found.cost_usd.expected < found.cost_usd.high
 
 
 def test_what_records_cost_is_what_others_will() -> None:

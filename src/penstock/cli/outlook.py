@@ -15,6 +15,8 @@ from penstock.engine import capacity, limits
 from penstock.engine.forecast import Forecast, Measured, Sampled, forecast, sample_requests
 from penstock.engine.opening import run_directory_of
 from penstock.engine.pilot import Attach, first_results, measure
+from penstock.engine.pricing import asked_models, rates, sampled_models
+from penstock.engine.rates import Rates, dearest
 from penstock.errors import PenstockError
 from penstock.job import Job, identity
 from penstock.ledger.manifest import compare
@@ -105,8 +107,17 @@ def look_ahead(job: Job, spool: Path) -> Outlook:
         requests=evenly(requests),
         workers=workers,
         slots=capacity.slots_of(endpoints_of(job)),
-        forecast=forecast(job, left, sampled, past.measured, workers),
+        forecast=forecast(
+            job, left, sampled, past.measured, workers, price_of(job, provider, found.records)
+        ),
     )
+
+
+def price_of(job: Job, provider: Provider, records: Sequence[Record]) -> Rates | None:
+    """What the job's model costs, of several the dearest; None where no price is known."""
+    models = asked_models(job) or sampled_models(provider, records) or [""]
+    known = [found for model in models if (found := rates(job, model)) is not None]
+    return dearest(known) if known else None
 
 
 def past_of(job: Job, inputs: Inputs, provider: Provider, attach: Attach | None) -> Past:

@@ -22,6 +22,7 @@ from penstock import _core
 from penstock.endpoints import Endpoint, endpoints_of
 from penstock.engine import capacity, limits
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
+from penstock.engine.rates import Rates, cost_pusd, usd
 from penstock.job import Job
 from penstock.providers.provider import Provider, Request, UnrenderableRecord
 from penstock.record import Record
@@ -164,9 +165,14 @@ def ratio(actual: Sequence[float], predicted: Sequence[float]) -> Interval:
 
 
 def forecast(
-    job: Job, rows: int, sampled: Sampled, measured: Measured | None, workers: int
+    job: Job,
+    rows: int,
+    sampled: Sampled,
+    measured: Measured | None,
+    workers: int,
+    rates: Rates | None = None,
 ) -> Forecast:
-    """What `rows` rows of a job will take."""
+    """What `rows` rows of a job will take; `rates` are the model's, where they are known."""
     asked = rows * sampled.asked_share
     known = measured if measured and measured.records >= LEAST_MEASURED else None
     each_input = mean(sampled.input_tokens, rows).times(
@@ -184,13 +190,26 @@ def forecast(
         requests=requests,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        cost_usd=known.cost_usd.times(asked) if known and known.cost_usd else None,
+        cost_usd=cost(known, rates, each_input, each_output, asked),
         seconds=longest(needs),
         limited_by=limiting,
         needs_seconds={name: need.expected for name, need in needs.items()},
         latency_seconds=latency,
         measured=known.records if known else 0,
     )
+
+
+def cost(
+    known: Measured | None, rates: Rates | None, read: Interval, written: Interval, requests: float
+) -> Interval | None:
+    """What so many requests cost: as those before them did, else by the price of a usual one."""
+    if known is not None and known.cost_usd is not None:
+        return known.cost_usd.times(requests)
+    if rates is None:
+        return None
+    ends = ((getattr(read, end), getattr(written, end)) for end in ("expected", "low", "high"))
+    each = [usd(cost_pusd(rates, round(one), 0, 0, round(other), 0)) for one, other in ends]
+    return Interval(*each).times(requests)
 
 
 def guessed_output(sampled: Sampled) -> Interval:

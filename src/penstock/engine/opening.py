@@ -481,6 +481,7 @@ def measured_before(directory: RunDirectory, account: Account, checked: Checked)
         output_tokens=exactly(spent.output_tokens / answered),
         latency_seconds=exactly(latency) if latency else None,
         attempts=spent.attempts / account.ended,
+        cost_usd=exactly(spent.cost_usd / answered) if spent.cost_usd else None,
     )
 
 

@@ -12,6 +12,8 @@ from penstock import errors
 from penstock._core import monotonic_ns
 from penstock.engine.forecast import forecast, sample_requests
 from penstock.engine.opening import OpenRun
+from penstock.engine.pricing import rates
+from penstock.engine.rates import usd
 from penstock.engine.stopping import Stopped
 from penstock.job import Job
 from penstock.ledger.account import Account
@@ -81,7 +83,9 @@ def planned(opened: OpenRun, observer: Observer) -> Planned | None:
     if not rows or plan.target is not None or state.running_since_ns is None:
         return None
     sampled, _ = sample_requests(opened.provider, opened.sample)
-    expected = forecast(plan.job, rows, sampled, opened.before, plan.workers)
+    is_priced, model = cost_usd(state, totals) is not None, plan.job.model
+    price = rates(plan.job, model) if is_priced and model else None
+    expected = forecast(plan.job, rows, sampled, opened.before, plan.workers, price)
     tokens = totals.tokens()
     return Planned(
         rows,
@@ -96,6 +100,7 @@ def planned(opened: OpenRun, observer: Observer) -> Planned | None:
             tokens["uncached_input"] + tokens["cached_input"],
             tokens["visible_output"] + tokens["reasoning"],
             state.running_seconds(monotonic_ns()),
+            usd(totals[C.SPENT_PUSD]) if is_priced else None,
         ),
     )
 
