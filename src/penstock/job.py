@@ -307,7 +307,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = "none"
     simulate: Annotated[
         bool,
-        option("Request", "Ask a simulated provider on this machine instead: no key, no cost."),
+        option(
+            "Request",
+            "Ask a simulated provider on this machine instead: no key, no cost. The same command "
+            "without it moves what was simulated aside, and begins anew.",
+            identity=True,
+        ),
     ] = False
 
     # --- limits -----------------------------------------------------------------------------------

@@ -77,6 +77,16 @@ def test_the_run_of_another_job_is_said_and_not_looked_at(
     assert "to 2.10k) out" in found.out  # no answer is longer than max_tokens
 
 
+def test_answers_that_were_simulated_are_none_and_make_way_for_bought_ones(
+    penstock: Penstock, job: list[str], provider: SimulatorProcess
+) -> None:
+    assert penstock("run", *job, "--simulate", "--limit", 2).code in (0, 3)
+    found = penstock("plan", *job)
+    assert found.out.startswith("300 rows in ") and "not looked at" not in found.out
+    assert penstock("run", *job, "--limit", 2).code == 0
+    assert provider.stats()["received"] == 2
+
+
 def test_rows_that_make_no_request_are_counted(penstock: Penstock, job: list[str]) -> None:
     json_lines(Path(job[0]), [{"text": "a"}, {"text": None}] * 50)
     found = penstock("plan", *job)

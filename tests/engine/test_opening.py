@@ -441,6 +441,24 @@ def test_a_run_is_moved_aside_with_its_lock_held(
         assert opened.plan.epoch == 1
 
 
+def test_what_was_simulated_makes_way_for_the_same_job_in_earnest(place: Place) -> None:
+    with open_run(place.job(simulate=True), {}) as opened:
+        place.put(opened, [answer(row) for row in range(100)])
+    with open_run(place.job(), {}) as opened:
+        assert (opened.plan.epoch, opened.recovered.account.ended) == (1, 0)
+        aside = place.run.with_name(place.run.name + ".1")
+        assert f"the run that was here before is {aside} now" in opened.notes
+        assert RunDirectory(aside).manifest().identity["simulate"] is True
+
+
+def test_a_run_in_earnest_is_not_gone_on_with_by_a_simulation(place: Place) -> None:
+    with open_run(place.job(), {}):
+        pass
+    error = place.refusal(place.job(simulate=True))
+    assert isinstance(error, RunDirectoryError)
+    assert "simulate: false became true" in error.what
+
+
 def test_a_redo_s_messages_and_schema_are_what_they_were() -> None:
     asked = convert({"messages": [{"role": "user", "content": "x"}], "schema": {"type": "object"}})
     job = public_job(msgspec.structs.replace(asked, model="n"))

@@ -19,7 +19,7 @@ from penstock.engine.pricing import asked_models, rates, sampled_models
 from penstock.engine.rates import Rates, dearest
 from penstock.errors import PenstockError
 from penstock.job import Job, identity
-from penstock.ledger.manifest import compare
+from penstock.ledger.manifest import compare, makes_way
 from penstock.ledger.recovery import survey
 from penstock.ledger.run_directory import RunDirectory
 from penstock.providers.provider import Provider, Request, provider_for
@@ -129,8 +129,10 @@ def past_of(job: Job, inputs: Inputs, provider: Provider, attach: Attach | None)
     if not directory.exists() or job.fresh:
         return Past()
     try:
-        manifest = directory.manifest()
-        if differences := compare(manifest.identity, identity(first_of(job))):
+        manifest, ours = directory.manifest(), identity(first_of(job))
+        if makes_way(manifest, ours):
+            return Past()
+        if differences := compare(manifest.identity, ours):
             return Past(str(path), f"it is of another job: {differences[0]}")
         inputs.check(manifest.inputs)
         done = survey(directory, manifest.run_id).account.ended

@@ -35,6 +35,7 @@ other limits. An interrupted redo is resumed by the same command.
 NOT_HERE = {"output", "run_dir", "fresh", "yes", "id", "keep", "prefix", "limit", "overwrite"} | {
     "schema",
     "flatten",
+    "simulate",
 }
 
 # How this call shows itself, whatever the run's own command asked for.

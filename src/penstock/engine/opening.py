@@ -42,7 +42,7 @@ from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
 from penstock.ledger.known import Shelf
 from penstock.ledger.lock import RunLock
-from penstock.ledger.manifest import Manifest, check_identity, public_job
+from penstock.ledger.manifest import Manifest, check_identity, makes_way, public_job
 from penstock.ledger.mounts import check_mount
 from penstock.ledger.output_check import check_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
@@ -143,7 +143,7 @@ def open_run(
     locked = False
     try:
         make_ready(directory, disk)
-        with held(disk, directory, fresh=job.fresh) as lock:
+        with held(disk, directory, job) as (lock, aside):
             locked = True
             if objects is not None:
                 paths, stdin = spooled(objects, directory.spool)
@@ -152,6 +152,7 @@ def open_run(
             manifest = adopt(job, disk, directory, checked)
             opened = begin(job, disk, directory, lock, manifest, checked, access)
             opened.warnings.extend([warning] if warning else [])
+            opened.notes.extend([f"the run that was here before is {aside} now"] if aside else [])
             try:
                 yield opened
             finally:
@@ -187,19 +188,24 @@ def make_ready(directory: RunDirectory, disk: Disk) -> None:
 
 
 @contextmanager
-def held(disk: Disk, directory: RunDirectory, *, fresh: bool) -> Iterator[RunLock]:
-    """The run's lock; with `fresh`, that of a new directory, the old one being moved aside."""
-    lock = RunLock.acquire(disk, directory)
+def held(disk: Disk, directory: RunDirectory, job: Job) -> Iterator[tuple[RunLock, Path | None]]:
+    """The run's lock; for a job that begins anew, that of a new directory, and where the old is."""
+    lock, aside = RunLock.acquire(disk, directory), None
     try:
-        if fresh and directory.exists():
+        if directory.exists() and begins_anew(job, directory):
             aside = move_aside(disk, directory.path)
             lock.release()
             directory.prepare(disk)
             lock = RunLock.acquire(disk, directory)
             inherit(disk, directory.path, aside)
-        yield lock
+        yield lock, aside
     finally:
         lock.release()
+
+
+def begins_anew(job: Job, directory: RunDirectory) -> bool:
+    """Whether the run that is there is not to be resumed: as told, or because it is a rehearsal."""
+    return job.fresh or makes_way(directory.manifest(), identity(first_of(job)))
 
 
 def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:

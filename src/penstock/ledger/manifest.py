@@ -86,6 +86,11 @@ def check_identity(manifest: Manifest, identity: Mapping[str, Any], path: Path) 
         )
 
 
+def makes_way(manifest: Manifest, identity: Mapping[str, Any]) -> bool:
+    """Whether the run is but a rehearsal and the job is in earnest: nothing of it was bought."""
+    return bool(manifest.identity.get("simulate")) and not identity.get("simulate")
+
+
 def plain(value: Any) -> Any:
     """A value as it comes back from JSON."""
     return msgspec.json.decode(msgspec.json.encode(value))
