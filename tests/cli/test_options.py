@@ -8,7 +8,7 @@ import pytest
 
 from cli.conftest import Penstock
 from penstock.cli import COMMANDS
-from penstock.cli.options import command_line, given, job_of
+from penstock.cli.options import command_line, given, job_flags, job_of
 from penstock.errors import JobError
 from penstock.job import options
 
@@ -46,6 +46,14 @@ def test_repeated_flags_make_one_table() -> None:
     values = given({"param": ("temperature=0.5", "stop=END", "a.b=null"), "header": ("X-A=b=c",)})
     assert values["param"] == {"temperature": 0.5, "stop": "END", "a.b": None}
     assert values["header"] == {"X-A": "b=c"}
+
+
+def test_endpoints_are_one_list_in_one_flag() -> None:
+    flag = next(one for one in job_flags() if one.name == "endpoints")
+    command = click.Command("run", params=[flag])
+    tables = '[{"rpm": 5}, {"base_url": "http://a/v1"}]'
+    context = command.make_context("run", ["--endpoints", tables])
+    assert given(context.params)["endpoints"] == [{"rpm": 5}, {"base_url": "http://a/v1"}]
 
 
 def test_flags_that_were_not_given_are_no_values() -> None:

@@ -64,7 +64,8 @@ class JobOption(GroupedOption):
             metavar=None if is_flag else metavar(one),
             is_flag=is_flag,
             default=None,
-            multiple=get_origin(one.type) in (dict, tuple),
+            # Endpoints are given at once, as JSON.
+            multiple=get_origin(one.type) in (dict, tuple) and one.name != "endpoints",
         )
 
 
