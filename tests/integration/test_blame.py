@@ -17,8 +17,8 @@ import os, signal, sys
 if "penstock.engine.worker" in sys.orig_argv:
     from penstock.providers.openai import OpenAI
     ask = OpenAI.request
-    def request(self, record):
-        asked = ask(self, record)
+    def request(self, record, *more):
+        asked = ask(self, record, *more)
         if any(text in asked.body for text in {poison!r}):
             {deed}
         return asked
