@@ -45,6 +45,9 @@
 # buckets; a tune keeps the level, in units and up to the new ceiling, so that it never gains a burst,
 # and often repeated does not starve the bucket.
 #
+# A lifted bucket bounds nothing and is charged nothing; it is there to be tuned once a limit is known.
+# Then it is empty, and what was sent before can be debited.
+#
 # TAT is read before the parameters and the mark, and pause and tune always change it, be it by 1 ns:
 # who works with old parameters or an old mark then also works with an old TAT, and fails to swap it.
 
@@ -62,6 +65,7 @@ cdef enum:
     MARK = 1
     VERSION = 2
     RESOURCE = 3
+    LIFTED = 4
     TERMS = 8
     TERMS_WORDS = 8
     BUCKET_WORDS = TERMS + 2 * TERMS_WORDS
@@ -160,9 +164,31 @@ cdef class Limiter:
         make_terms(&terms, limit, window_ns, ceiling, late_ns)
         terms.since_ns = now_ns
         store_relaxed(at + RESOURCE, resource)
+        store_relaxed(at + LIFTED, 0)
         store_relaxed(at + MARK, now_ns)
         store_relaxed(at + TAT, now_ns + terms.tau_ns)
         publish_terms(at, &terms)
+
+    def lift(self, int bucket):
+        cdef Terms terms
+        self.terms_of(bucket, &terms)
+        store_release(self.checked(bucket) + LIFTED, 1)
+        add_release(self.header + GENERATION, 1)
+
+    def debit(self, int bucket, int64_t amount, int64_t now_ns):
+        cdef Terms terms
+        cdef int64_t tat, moved
+        cdef word *at = self.checked(bucket)
+        check_time(now_ns)
+        check_tokens(amount, 0)
+        while True:
+            tat = load_acquire(at + TAT)
+            self.terms_of(bucket, &terms)
+            moved = min(max(tat, now_ns) + cost_ns(&terms, amount),
+                        now_ns + terms.tau_ns + terms.window_ns)
+            if moved <= tat or compare_and_swap(at + TAT, &tat, moved):
+                return
+            add_relaxed(self.header + COLLISIONS, 1)
 
     def tune(
         self,
@@ -176,6 +202,7 @@ cdef class Limiter:
         cdef Terms old, new
         cdef word *at = self.checked(bucket)
         cdef int64_t start, seen, moved
+        cdef bint was_lifted = load_acquire(at + LIFTED)
         check_time(now_ns)
         self.terms_of(bucket, &old)
         make_terms(&new, limit, window_ns, ceiling, late_ns)
@@ -184,10 +211,13 @@ cdef class Limiter:
         seen = load_acquire(at + TAT)
         while True:
             start = max(now_ns, load_acquire(self.header + PAUSED_UNTIL))
-            moved = start + new.tau_ns + owed_anew(max(seen, start) - start, &old, &new)
+            moved = start + new.tau_ns
+            if not was_lifted:
+                moved += owed_anew(max(seen, start) - start, &old, &new)
             if compare_and_swap(at + TAT, &seen, moved if moved != seen else moved + 1):
                 break
             add_relaxed(self.header + COLLISIONS, 1)
+        store_release(at + LIFTED, 0)
         add_release(self.header + GENERATION, 1)
 
     def reserve(
@@ -227,8 +257,12 @@ cdef class Limiter:
         cdef word *at = self.bucket(index)
         cdef int64_t resource = load_relaxed(at + RESOURCE)
         cdef int64_t cost = cost_in(resource, inputs, outputs)
-        cdef int64_t tat = load_acquire(at + TAT)
+        cdef int64_t tat
         cdef Terms terms
+        if load_acquire(at + LIFTED):
+            seen.time_ns = 0
+            return 0
+        tat = load_acquire(at + TAT)
         seen.version = read_terms(at, &terms)
         if seen.version == 0:
             return -1
@@ -270,6 +304,8 @@ cdef class Limiter:
         if load_acquire(self.header + GENERATION) != generation:
             return False
         for index in range(self.buckets):
+            if load_acquire(self.bucket(index) + LIFTED):
+                continue
             if read_terms(self.bucket(index), &terms) and now_ns - due_ns > terms.late_ns:
                 return False
         return True
@@ -291,7 +327,7 @@ cdef class Limiter:
         check_tokens(input_used, output_used)
         for index in range(self.buckets):
             resource = load_relaxed(self.bucket(index) + RESOURCE)
-            if resource != OF_REQUESTS:
+            if resource != OF_REQUESTS and not load_acquire(self.bucket(index) + LIFTED):
                 self.correct(
                     self.bucket(index),
                     charged_ns,

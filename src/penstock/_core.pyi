@@ -55,11 +55,17 @@ class Limiter:
         idleness. The bucket gives (limit + 1 - ceiling) per (window_ns + late_ns) in the long run.
         """
 
+    def lift(self, bucket: int) -> None:
+        """Have a configured bucket bound nothing, at hardly any cost, until it is tuned."""
+
+    def debit(self, bucket: int, amount: int, now_ns: int) -> None:
+        """Charge what was spent without a ticket, down to one window of debt."""
+
     def tune(
         self, bucket: int, limit: int, window_ns: int, ceiling: int, late_ns: int, now_ns: int
     ) -> None:
         """Change a live bucket, as configure() would. Tickets taken before are void; the level is
-        kept, in units, up to the new ceiling. One tuner at a time (the supervisor)."""
+        kept, in units, up to the new ceiling; a lifted one begins empty. One tuner at a time."""
 
     def reserve(self, now_ns: int, horizon_ns: int, input_tokens: int, output_tokens: int) -> int:
         """Take a ticket for one request. Returns when it is due (>= now_ns), or, when the largest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -22,6 +22,7 @@ from penstock.errors import EXIT_COMPLETE, EXIT_DEAD_LETTERS, PenstockError, err
 from penstock.job import Job
 from penstock.observe.progress import Progress, progress_for
 from penstock.observe.report import Report
+from penstock.origins import explicit as explicit_options
 from penstock.origins import load_job
 
 FINISHED = (EXIT_COMPLETE, EXIT_DEAD_LETTERS)
@@ -57,7 +58,12 @@ def run_until(
     with shown(job) as progress:
         report = in_own_loop(
             lambda: conduct(
-                job, progress, objects=objects, command="penstock.run(...)", switch=switch
+                job,
+                progress,
+                objects=objects,
+                command="penstock.run(...)",
+                switch=switch,
+                explicit=explicit_options(options),
             ),
             switch,
         )
@@ -67,10 +73,10 @@ def run_until(
     return report
 
 
-def show_run(job: Job, command: str) -> int:
+def show_run(job: Job, command: str, explicit: Collection[str] = ()) -> int:
     """Run or resume a job for the command line; returns the exit code."""
     with shown(job) as progress:
-        report = conduct(job, progress, stdin=sys.stdin.buffer, command=command)
+        report = conduct(job, progress, stdin=sys.stdin.buffer, command=command, explicit=explicit)
         progress.close(report)
     if job.progress == "off" and report.exit_code not in FINISHED:
         sys.stderr.write(f"error: {error_for(report)}\n")
@@ -135,6 +141,7 @@ def conduct(
     stdin: BinaryIO | None = None,
     command: str = "",
     switch: Switch | None = None,
+    explicit: Collection[str] = (),
 ) -> Report:
     """Run or resume a job in an event loop of its own; with `--simulate`, beside a simulator."""
     with ExitStack() as stack:
@@ -148,6 +155,7 @@ def conduct(
             stdin=stdin,
             command=command,
             switch=switch,
+            explicit=explicit,
         )
 
 

@@ -18,7 +18,10 @@ from penstock.errors import JobError
 from penstock.job import Job, check
 
 KEY_SOURCES: Final = ("api_key_env", "api_key_file", "api_key_command")
-LIMITS: Final = ("rpm", "rps", "rpd", "tpm", "input_tpm", "output_tpm", "max_concurrency")
+LIMITS: Final = (
+    *("rpm", "rps", "rpd", "tpm", "tpd", "input_tpm", "output_tpm"),
+    *("max_concurrency", "limiter"),
+)
 # What an endpoint may say for itself, and what is no option of a job.
 OPTIONS: Final = (
     *("base_url", "provider", "model", "header"),

@@ -329,6 +329,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Count | None,
         option("Limits", "Tokens per minute, input and output together.", metavar="N"),
     ] = None
+    tpd: Annotated[
+        Count | None,
+        option("Limits", "Tokens per day, input and output together.", metavar="N"),
+    ] = None
     input_tpm: Annotated[
         Count | None, option("Limits", "Input tokens per minute.", metavar="N")
     ] = None
@@ -339,7 +343,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         Slots | None,
         option(
             "Limits",
-            "Requests in flight at once, over all workers (64, or what the given rate needs).",
+            "The most requests in flight, over all workers (found, or what the given rate needs).",
             metavar="N",
         ),
     ] = None
@@ -360,6 +364,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             metavar="KIND=USD,...",
         ),
     ] = {}
+    limiter: Annotated[
+        str | None,
+        option(
+            "Limits",
+            "Share these limits with all runs on this machine that give the same name (or path).",
+            metavar="NAME",
+        ),
+    ] = None
     workers: Annotated[
         Count | Literal["auto"],
         option(

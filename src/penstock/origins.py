@@ -183,6 +183,13 @@ def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
+def explicit(
+    flags: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+) -> frozenset[str]:
+    """The options that flags or the environment give."""
+    return frozenset({*flags, *read_environment(environment)})
+
+
 def parse_text(one: Option, text: str, where: str) -> Any:
     """The value of an option written as text, in a flag or a variable. Raises JobError."""
     if one.name == "endpoints" or (one.name == "messages" and text.lstrip().startswith("[")):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         job = Job(inputs=("in.jsonl",), json=True, progress="off", rpm=7)
         return job, Generation(2, "2026-03-02", {}, RowSet([(3, 5)]))
 
-    def show_run(job: Job, command: str) -> int:
-        found.update(job=job, command=command)
+    def show_run(job: Job, command: str, explicit: Collection[str]) -> int:
+        found.update(job=job, command=command, explicit=explicit)
         return 3
 
     monkeypatch.setattr(penstock.engine.redo, "begin", begin)

@@ -48,6 +48,7 @@ def test_every_setting_but_the_key_is_a_flag(penstock: Penstock, served: list[Se
         "certfile": "a",
         "keyfile": "b",
         "tpm_counts": "asked",
+        "rate_headers": "together",
         "count_refused": True,
         "models": ("a", "b"),
         "ttft_spread": 0.25,

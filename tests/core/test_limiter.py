@@ -376,6 +376,38 @@ def test_a_refund_for_a_charge_under_the_old_limit_is_forgone(make: HandleMaker)
     assert limiter.level(0, MINUTE + 1) == level
 
 
+def test_a_lifted_bucket_bounds_nothing_and_blocks_nothing(make: HandleMaker) -> None:
+    (limiter,) = make([Spec(REQUESTS, 1, MINUTE, 1, 0), Spec(TOTAL_TOKENS, 5, MINUTE, 5, 0)], 1)
+    limiter.lift(0)
+    limiter.lift(1)
+    for _ in range(100):
+        assert limiter.reserve(0, 0, 1000, 1000) == 0
+        limiter.settle(0, 0, 1000, 1000, 5000, 5000)
+    assert limiter.blocking == -1
+    assert limiter.valid(0, limiter.generation, 10 * MINUTE)  # however late: no bucket counts it
+
+
+def test_a_lifted_bucket_begins_empty_once_it_is_tuned(make: HandleMaker) -> None:
+    (limiter,) = make([Spec(REQUESTS, 1000, MINUTE, 100, 0)], 1)
+    limiter.lift(0)
+    due, generation = limiter.reserve(50 * MINUTE, 0, 0, 0), limiter.generation
+    limiter.tune(0, 600, MINUTE, 60, 0, 50 * MINUTE)
+    assert not limiter.valid(due, generation, 50 * MINUTE)
+    assert limiter.level(0, 50 * MINUTE) == pytest.approx(0)
+    assert limiter.reserve(50 * MINUTE, 0, 0, 0) < 0
+
+
+def test_what_was_sent_before_is_debited_down_to_a_window(make: HandleMaker) -> None:
+    (limiter,) = make([Spec(REQUESTS, 600, MINUTE, 1, 0)], 1)
+    limiter.debit(0, 100, MINUTE)
+    assert limiter.level(0, MINUTE) == pytest.approx(1 - 100, abs=0.1)
+    limiter.debit(0, 10**9, MINUTE)
+    limiter.debit(0, 10**9, MINUTE)
+    assert limiter.level(0, MINUTE) == pytest.approx(-600, abs=0.1)
+    limiter.debit(0, 0, MINUTE)
+    assert limiter.level(0, MINUTE) == pytest.approx(-600, abs=0.1)
+
+
 def test_failures_are_counted_until_a_success(make: HandleMaker) -> None:
     first, second = make([], 2)
     assert [first.record_failure(), second.record_failure()] == [1, 2]

@@ -45,9 +45,10 @@ class Bucket:
     terms: Terms
     tat: int
     mark: int
+    lifted: bool = False
 
     def cost(self, inputs: int, outputs: int) -> int:
-        return (1, inputs + outputs, inputs, outputs)[self.resource]
+        return 0 if self.lifted else (1, inputs + outputs, inputs, outputs)[self.resource]
 
 
 @dataclass
@@ -95,6 +96,15 @@ class Limiter:
     ) -> None:
         terms = Terms(limit, window_ns, ceiling, late_ns, now_ns)
         self.shared.buckets[bucket] = Bucket(resource, terms, now_ns + terms.tau_ns, now_ns)
+
+    def lift(self, bucket: int) -> None:
+        self.bucket(bucket).lifted = True
+        self.shared.generation += 1
+
+    def debit(self, bucket: int, amount: int, now_ns: int) -> None:
+        at, terms = self.bucket(bucket), self.bucket(bucket).terms
+        owed = max(at.tat, now_ns) + terms.cost_ns(amount)
+        at.tat = max(at.tat, min(owed, now_ns + terms.tau_ns + terms.window_ns))
 
     def reserve(self, now_ns: int, horizon_ns: int, input_tokens: int, output_tokens: int) -> int:
         return finish(self.reserve_steps(now_ns, horizon_ns, input_tokens, output_tokens))
@@ -153,7 +163,9 @@ class Limiter:
 
     def valid(self, due_ns: int, generation: int, now_ns: int) -> bool:
         return self.shared.generation == generation and all(
-            now_ns - due_ns <= bucket.terms.late_ns for bucket in self.shared.buckets if bucket
+            now_ns - due_ns <= bucket.terms.late_ns
+            for bucket in self.shared.buckets
+            if bucket and not bucket.lifted
         )
 
     def settle(
@@ -172,7 +184,7 @@ class Limiter:
         self, charged_ns: int, now_ns: int, predicted: tuple[int, int], used: tuple[int, int]
     ) -> Generator[None, None, int]:
         for bucket in self.shared.buckets:
-            while bucket is not None and bucket.resource != REQUESTS:
+            while bucket is not None and bucket.resource != REQUESTS and not bucket.lifted:
                 yield
                 tat = bucket.tat
                 yield
@@ -229,7 +241,8 @@ class Limiter:
             tat = bucket.tat
             yield
             start = max(now_ns, self.shared.paused_until)
-            units = (max(tat, start) - start - old.tau_ns) * (old.units / old.span_ns)
+            level = 0 if bucket.lifted else max(tat, start) - start - old.tau_ns
+            units = level * (old.units / old.span_ns)
             owed = math.ceil(units / (new.units / new.span_ns))
             moved = start + new.tau_ns + max(-new.tau_ns, min(owed, new.cost_ns(new.limit)))
             yield
@@ -238,6 +251,7 @@ class Limiter:
                 break
             self.shared.collisions += 1
         yield
+        bucket.lifted = False
         self.shared.generation += 1
         return 0
 

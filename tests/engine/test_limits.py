@@ -16,17 +16,19 @@ counts = st.none() | st.integers(1, 10**7)
 
 
 def test_every_limit_that_is_given_becomes_a_bucket_of_its_resource_and_window() -> None:
-    job = Job(rps=5, rpm=60, rpd=1000, tpm=9000, input_tpm=8000, output_tpm=700)
+    job = Job(rps=5, rpm=60, rpd=1000, tpm=9000, tpd=10**6, input_tpm=8000, output_tpm=700)
     found = [(b.name, b.resource, b.limit, b.window_ns) for b in limits.buckets_of(job, 1)]
     assert found == [
         ("rps", _core.REQUESTS, 5, limits.SECOND_NS),
         ("rpm", _core.REQUESTS, 60, limits.MINUTE_NS),
         ("rpd", _core.REQUESTS, 1000, limits.DAY_NS),
         ("tpm", _core.TOTAL_TOKENS, 9000, limits.MINUTE_NS),
+        ("tpd", _core.TOTAL_TOKENS, 10**6, limits.DAY_NS),
         ("input_tpm", _core.INPUT_TOKENS, 8000, limits.MINUTE_NS),
         ("output_tpm", _core.OUTPUT_TOKENS, 700, limits.MINUTE_NS),
     ]
-    assert limits.buckets_of(Job(), 1) == []
+    assert [one.name for one in limits.buckets_of(Job(), 1)] == list(limits.NAMES)
+    assert {one.limit for one in limits.buckets_of(Job(), 1)} == {None}
 
 
 @given(counts, counts, counts, counts, st.integers(1, 10**6))
@@ -34,7 +36,7 @@ def test_the_core_takes_every_bucket_that_a_job_can_ask_for(
     rps: int | None, rpd: int | None, tpm: int | None, output_tpm: int | None, largest: int
 ) -> None:
     job = Job(rps=rps, rpd=rpd, tpm=tpm, output_tpm=output_tpm)
-    buckets = limits.buckets_of(job, largest)
+    buckets = [one for one in limits.buckets_of(job, largest) if one.limit is not None]
     limiter = _core.Limiter(
         bytearray(64 + _core.Limiter.bytes_needed(len(buckets))), 64, len(buckets)
     )
@@ -43,6 +45,53 @@ def test_the_core_takes_every_bucket_that_a_job_can_ask_for(
             index, one.resource, one.limit, one.window_ns, one.ceiling, one.late_ns, 0
         )
         assert limiter.rate(index) <= one.per_second * 1.000001
+
+
+rates = st.builds(
+    limits.Rate,
+    st.integers(1, 10**6),
+    st.sampled_from([limits.SECOND_NS, limits.MINUTE_NS, limits.DAY_NS]),
+)
+
+
+@given(st.sampled_from(limits.KINDS), counts, st.none() | rates, st.integers(1, 10**4))
+def test_what_is_found_never_lifts_what_is_given(
+    kind: tuple[str, int, int], limit: int | None, found: limits.Rate | None, largest: int
+) -> None:
+    name, resource, window_ns = kind
+    given_one = limits.bucket(name, resource, limit, window_ns, largest)
+    held = limits.within(given_one, found, largest)
+    assert held.per_second <= given_one.per_second
+    if found is None:
+        assert held == given_one
+        return
+    assert held.limit is not None
+    assert held.per_second <= found.limit * limits.SECOND_NS / found.window_ns * (1 + 1e-9)
+    if limit is not None and held.window_ns != window_ns:
+        # Less than one in the window that was given: no burst of another window may exceed it.
+        assert held.limit * window_ns < held.window_ns
+
+
+@pytest.mark.parametrize("name", ["rps", "rpm", "rpd"])
+def test_a_run_that_is_resumed_again_and_again_keeps_the_limit_of_any_window(name: str) -> None:
+    """Buckets start empty: a resumed run does not spend the day's quota a second time."""
+    one = next(b for b in limits.buckets_of(Job(**{name: 100}), 1) if b.name == name)
+    assert one.limit is not None
+    sent: list[int] = []
+    memory = bytearray(_core.Limiter.bytes_needed(1))
+    limiter, now_ns = _core.Limiter(memory, 0, 1), 0
+    terms = (one.limit, one.window_ns, one.ceiling, one.late_ns)
+    for start in range(20):
+        limiter.configure(0, one.resource, *terms, now_ns)
+        for _ in range(30 + start):
+            due_ns = limiter.reserve(now_ns, 0, 0, 0)
+            if due_ns < 0:
+                now_ns += -due_ns
+                continue
+            sent.append(due_ns)
+    for index, first in enumerate(sent):
+        inside = sum(1 for then in sent[index:] if then < first + one.window_ns)
+        assert inside <= 100
 
 
 @pytest.mark.parametrize(

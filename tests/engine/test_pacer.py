@@ -13,7 +13,7 @@ from core.worlds import most_in_a_window
 from engine.limiters import limiter, limiters
 from engine.virtual_time import START_NS, Clock, VirtualLoop
 from penstock._core import PAUSED, Limiter
-from penstock.engine.limits import HORIZON_NS
+from penstock.engine.limits import HORIZON_NS, NAMES
 from penstock.engine.pacer import Diverted, Draining, Pacer
 
 SECOND = 1_000_000_000
@@ -312,7 +312,7 @@ def test_a_large_record_gets_its_turn_beside_many_small_ones_of_its_worker(clock
 @pytest.mark.parametrize(
     ("setup", "blocking"),
     [
-        (lambda one: None, 1),
+        (lambda one: None, NAMES.index("tpm")),
         (lambda one: one.pause(START_NS + 600 * SECOND), PAUSED),
     ],
 )

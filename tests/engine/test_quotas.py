@@ -189,3 +189,18 @@ def test_crumbs_are_not_given_ahead_of_a_need() -> None:
     assert not quotas.is_over({})
     quotas.ask(1, 0, 100, 0)
     assert quotas.grants({}) == [(1, 50)]
+
+
+def test_a_budget_that_is_raised_is_granted_and_one_that_is_lowered_grants_no_more() -> None:
+    quotas = Quotas(100, 0)
+    quotas.join(1)
+    quotas.ask(1, 100, 100, 0)
+    assert quotas.grants({}) == [(1, 100)]
+    quotas.ask(1, 50, 50, 0)
+    assert [amount for _, amount in quotas.grants({}) if amount] == []
+    quotas.tune(200)
+    quotas.ask(1, 50, 50, 0)
+    assert quotas.grants({}) == [(1, 50)]
+    quotas.tune(120)
+    quotas.ask(1, 10, 10, 0)
+    assert [amount for _, amount in quotas.grants({}) if amount] == []

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from penstock._core import LINE_BYTES, REQUESTS, Limiter
 from penstock.engine import region
 from penstock.engine.limits import SECOND_NS, Bucket
+from penstock.engine.meter import Grants, M, meter_bytes
 from penstock.engine.region import Layout, Region, configure
 from penstock.observe.slab_layout import C, started_cell, started_rows
 
@@ -29,7 +30,10 @@ def test_every_part_begins_on_a_cache_line(buckets: list[int], seats: int, slots
     assert all(start % LINE_BYTES == 0 for start in (*starts, layout.seat_bytes))
     for count, (start, end) in zip(buckets, pairwise(starts), strict=True):
         assert end - start >= Limiter.bytes_needed(count)
-    assert layout.size == layout.limiters_bytes + seats * layout.seat_bytes
+    assert layout.meters_at - layout.limiters_bytes >= Grants.bytes_needed(seats, len(buckets))
+    assert layout.seats_at - layout.meters_at >= seats * len(buckets) * meter_bytes()
+    assert layout.size == layout.seats_at + seats * layout.seat_bytes
+    assert all(part % LINE_BYTES == 0 for part in (layout.meters_at, layout.seats_at))
 
 
 def test_endpoints_keep_limits_and_health_of_their_own() -> None:
@@ -95,4 +99,22 @@ def test_without_memfd_the_region_is_a_file_without_a_name(
     assert list(tmp_path.iterdir()) == []
     made.slab(0).add(C.SLOTS, 1)
     assert made.slab(0).get(C.SLOTS) == 1
+    made.close()
+
+
+def test_grants_and_meters_of_each_seat_and_endpoint_are_its_own() -> None:
+    made = Region.make(Layout((1, 1), 3, 4))
+    grants = made.grants()
+    for seat in range(3):
+        for endpoint in range(2):
+            assert made.grants().get(seat, endpoint) is None
+            grants.give(seat, endpoint, 10 * seat + endpoint)
+            made.meter(seat, endpoint).add(M.ANSWERS, 100 * seat + endpoint)
+    for seat in range(3):
+        for endpoint in range(2):
+            assert made.grants().get(seat, endpoint) == 10 * seat + endpoint
+            assert made.meter(seat, endpoint).get(M.ANSWERS) == 100 * seat + endpoint
+        made.clear_seat(seat)
+    assert made.grants().get(0, 0) == 0
+    assert made.meter(2, 1).get(M.ANSWERS) == 201
     made.close()

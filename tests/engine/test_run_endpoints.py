@@ -46,7 +46,10 @@ class Scene:
                 key=Secret(f"{name}-first"),
                 headers={},
                 buckets=[],
+                largest_tokens=1,
+                room=3,
                 places=3,
+                first_places=3,
                 renew=self._print if name == "a" and printed else None,
             )
             for name in "ab"

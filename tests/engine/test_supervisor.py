@@ -59,7 +59,17 @@ class Scene:
         plan = Plan(
             job=made,
             endpoints=(
-                EndpointPlan(name="api", job=made, key=None, headers={}, buckets=[], places=slots),
+                EndpointPlan(
+                    name="api",
+                    job=made,
+                    key=None,
+                    headers={},
+                    buckets=[],
+                    largest_tokens=1,
+                    room=slots,
+                    places=slots,
+                    first_places=slots,
+                ),
             ),
             run_id="run",
             run_directory="/nowhere",

@@ -37,6 +37,14 @@ SAMPLES: list[tuple[Event, str]] = [
         "endpoint eu refuses for good, auth (HTTP 401); it is asked no more, others go on. "
         "Check the key; the same command asks it again",
     ),
+    (
+        events.LimitsNamed(endpoint="h", limits={"requests_per_minute": 5000}),
+        "endpoint h names its limits: 5,000 requests per minute",
+    ),
+    (
+        events.Tuned(options={"rpm": 5000, "max_concurrency": 800}),
+        "tuned: rpm 5,000, max-concurrency 800",
+    ),
     (events.Throttled(answers=40, seconds=10.0), "the provider throttled 40 times in 10 s"),
     (
         events.CheckpointWritten(rows_done=5000, low_water=4000, write_seconds=0.01, use=Use()),

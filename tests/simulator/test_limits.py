@@ -133,3 +133,15 @@ def test_durations_are_written_as_openai_writes_them(duration_ns: int, text: str
 
 def test_a_wait_is_told_in_whole_seconds_and_in_milliseconds_never_too_short() -> None:
     assert wait_headers(1_200 * MS + 1) == "retry-after: 2\r\nretry-after-ms: 1201\r\n"
+
+
+def test_limits_may_be_told_in_other_ways_or_not_at_all() -> None:
+    def told(way: str) -> str:
+        return Limits(Settings(rps=10, tpm=6000, rate_headers=way)).headers(0)  # type: ignore[arg-type]
+
+    assert "x-ratelimit-limit-tokens: 6000\r\n" in told("dialect")
+    assert "requests" not in told("dialect")  # a second's limit would be taken for a minute's
+    assert told("together") == "x-ratelimit-limit: 10\r\nx-ratelimit-limit-tokens: 100\r\n"
+    assert "x-ratelimit-limit-tokens: 0\r\n" in told("azure")
+    assert "x-ratelimit-remaining-requests: -1\r\n" in told("azure")
+    assert told("none") == ""

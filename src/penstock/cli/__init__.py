@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "diff": "Two runs over the same rows: agreement, cost, tokens, latency.",
     "export": "Write a run's results to a file.",
     "verify": "Check every byte of a run's results.",
+    "tune": "Change the limits of a run, also while it goes on.",
     "redo": "Ask again for dead letters, and for answers that are no good.",
     "simulate": "Serve a simulated provider on this machine.",
 }

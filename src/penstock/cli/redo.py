@@ -56,7 +56,7 @@ def redo(run_dir: str, only: str | None, rows: str | None, ids: str | None, **fl
     click.echo(f"redo {redo.number}: {len(redo.rows)} rows are asked again", err=True)
     shown = {name: changes.get(name, getattr(Job(), name)) for name in OF_THIS_CALL}
     job = msgspec.structs.replace(job, run_dir=run_dir, **shown)
-    return show_run(job, command=command_line())
+    return show_run(job, command=command_line(), explicit=frozenset(changes))
 
 
 def with_headers(changes: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from penstock.cli.options import GroupedCommand, command_line, job_flags, job_of
+from penstock.cli.options import GroupedCommand, command_line, given, job_flags, job_of
 from penstock.errors import JobError
 from penstock.job import Job
+from penstock.origins import explicit
 
 HELP = """Take records through an LLM API, every one answered or accounted for.
 
@@ -28,7 +29,7 @@ def run(inputs: tuple[str, ...], **flags: Any) -> int:
 
     job = job_of(inputs, flags)
     confirm_fresh(job)
-    return show_run(job, command=command_line())
+    return show_run(job, command=command_line(), explicit=explicit(given(flags)))
 
 
 def confirm_fresh(job: Job) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -17,6 +17,7 @@ from penstock.observe.redactor import RedactedHeaders, Redactor
 from penstock.observe.slab_layout import C, H, request_cell
 from penstock.providers.provider import Answer, BadResponse, Provider, Refusal
 from penstock.providers.provider import Request as Ask
+from penstock.providers.rate_headers import RateLimit, rate_limits
 from penstock.providers.verdicts import BAD_RESPONSE, ERROR_IN_200, TRANSPORT
 from penstock.transport.failure import Failure
 from penstock.transport.transport import Request, Response, Transport
@@ -60,6 +61,11 @@ class Asker:
         self.gate = Gate(GATE)
         self.in_flight = 0
         self.waiting = 0  # for a ticket, or for what they need before
+        # What the lane's meter takes from here, a few times a second.
+        self.answers = self.answers_ns = self.output_tokens = 0
+        self.looks_at_limits = True  # in the next answer's headers
+        self.on_limits: Callable[[Sequence[RateLimit]], None] | None = None
+        self._named: tuple[tuple[str, int, int], ...] = ()
 
     def use_headers(self, headers: Mapping[str, str], redactor: Redactor) -> None:
         """Send these with every request from now on, and hide what they hold."""
@@ -104,7 +110,7 @@ class Asker:
             await self._pay(purse, sending, attempt)
         attempt.key_number = key_number
         if came.sent_ns:
-            latency_ns = came.done_ns - came.sent_ns
+            sending.took_ns = latency_ns = came.done_ns - came.sent_ns
             attempt.latency_seconds = latency_ns / 1e9
             self.slab.record(REQUEST_US, latency_ns // 1000)
         self.slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
@@ -137,11 +143,22 @@ class Asker:
         body = self._redactor.body(response.body)
         headers = RedactedHeaders(response.headers, self._redactor)
         request_id = self._provider.request_id(headers)
+        if self.looks_at_limits:
+            self._look_at_limits(headers)
         status, said = self._read(ask.path, response.status, headers, body)
         if isinstance(said, Answer):
             return Attempt(self._succeeded, response.status, alone, said, None, body, request_id)
         verdict = self._classifier.classify(status, said.code, said.type)
         return Attempt(verdict, response.status, alone, None, said, body, request_id)
+
+    def _look_at_limits(self, headers: Mapping[str, str]) -> None:
+        """Tell of the limits that a provider names, where they are not those of before."""
+        self.looks_at_limits = False
+        told = rate_limits(headers)
+        named = tuple((one.counted, one.limit, one.window_seconds) for one in told)
+        if named != self._named and named and self.on_limits is not None:
+            self._named = named
+            self.on_limits(told)
 
     def _read(
         self, path: str, status: int, headers: Mapping[str, str], body: bytes
@@ -178,6 +195,9 @@ class Asker:
             if answer.output_tokens is not None:
                 output_used = answer.output_tokens
             self._predictor.learn(body_bytes, input_used, output_used)
+            self.answers += 1
+            self.answers_ns += sending.took_ns
+            self.output_tokens += output_used
         self._limiter.settle(
             sending.charged_ns,
             monotonic_ns(),
@@ -197,6 +217,7 @@ class Sending(msgspec.Struct, gc=False, eq=False):
     _wanted_ns: int
     charged_ns: int = 0
     sent_ns: int = 0
+    took_ns: int = 0
     alone: bool = False
     _at_gate: bool = False
     held_pusd: int = 0  # put aside for it

@@ -95,6 +95,12 @@ class Crew:
         return list(self._workers.values())
 
     @property
+    def seats(self) -> set[int]:
+        """Where there is a worker that lives, but for the quarantine's."""
+        living = (one for one in self._workers.values() if not one.gone and not one.quarantine)
+        return {worker.seat for worker in living}
+
+    @property
     def keeper(self) -> WorkerProcess | None:
         """The quarantine's worker, until it is buried."""
         return next((worker for worker in self._workers.values() if worker.quarantine), None)

@@ -6,16 +6,18 @@ limiter: the failures in a row that make it count as down, its pauses, whose tur
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from penstock._core import Limiter, monotonic_ns
+from penstock._core import Limiter, Slab, monotonic_ns
 from penstock.engine import retry
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
-from penstock.engine.limits import Bucket
+from penstock.engine.limits import NAMES, Bucket
+from penstock.engine.meter import COUNTERS, M
 from penstock.engine.pending import Pending
 from penstock.engine.routing import Standing
 from penstock.providers.provider import Provider, Request
@@ -23,6 +25,8 @@ from penstock.record import Record
 
 THROTTLES_ALONE = 2  # then a record that the limit can't hold is a dead letter `exceeds_limit`
 SECOND_NS = 1_000_000_000
+CLOSED_NS = 500_000_000  # a place whose request was throttled
+PACED = NAMES.index("rps")  # the bucket that a rate which was found bounds
 
 
 class Lane:
@@ -56,18 +60,25 @@ class Lane:
         self.buckets = buckets
         self.weight = weight
         self.dialect = dialect
-        self.places = slots
+        self.places = slots  # requests that may be in flight there now
+        self._most = slots
+        self._granted = slots
+        self._closed: deque[int] = deque()  # until when a place is, each because of a throttle
+        self._is_granted = False
+        self._metered = (0, 0, 0)
+        self._throttles = self._errors = 0
         self.out = out  # it refused for good
         self.starting = 0  # records that are to be asked for there, and have no request yet
         self.turn = 0.0  # what it was given so far, by its weight
         self._of_first = of_first
         self.pauses = retry.Pauses()
         self.probing = 0  # requests on their way to see whether it is back
-        self.most_probing = max(1, int(slots * retry.PROBING_SHARE))
         self.down_since_ns = 0  # as this worker saw it; 0 while it is up
         self.answered_sent_ns = 0  # when the newest request that was answered was sent
-        limits = [bucket.limit for bucket in buckets if bucket.name in ("tpm", "input_tpm")]
-        self._token_limit = min(limits, default=0)
+        self.token_limit = min(
+            (one.limit for one in buckets if one.limit and one.name in ("tpm", "input_tpm")),
+            default=0,
+        )
 
     @property
     def down(self) -> bool:
@@ -78,6 +89,58 @@ class Lane:
     def lives(self) -> bool:
         """Whether it may answer: that it is paused, or full, is no matter."""
         return not self.out and not self.down
+
+    @property
+    def most_probing(self) -> int:
+        """How many of its places may be waiting to see whether it is back."""
+        return max(1, int(self._granted * retry.PROBING_SHARE))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether all places are taken, so that no more requests can go there."""
+        asker = self.asker
+        return asker.in_flight + asker.waiting + self.starting >= self.places
+
+    def grant(self, places: int | None, now_ns: int) -> None:
+        """Have so many places from now on; places that throttles closed open in time."""
+        if places is not None:
+            self._granted, self._is_granted = min(places, self._most), True
+        closed = self._closed
+        while closed and closed[0] <= now_ns:
+            closed.popleft()
+        self.places = max(0, self._granted - len(closed))
+
+    def close_place(self) -> None:
+        """Leave the place of a throttled request empty for a moment.
+
+        Its next one would be throttled as well, at once, until it is decided how many places are
+        right; so that the throttles until then are no more than the places that are too many.
+        """
+        self._throttles += 1
+        if self._is_granted:
+            self._closed.append(monotonic_ns() + CLOSED_NS)
+            self.places = max(0, self._granted - len(self._closed))
+
+    def note_error(self) -> None:
+        """It failed, or was not reached."""
+        self._errors += 1
+
+    def write_meter(self, meter: Slab, elapsed_ns: int, *, wants: bool) -> None:
+        """Tell what was counted since the last time; `wants`: records wait to be asked for."""
+        asker = self.asker
+        counted = (asker.answers, asker.answers_ns, asker.output_tokens)
+        answers, answers_ns, tokens = (
+            now - then for now, then in zip(counted, self._metered, strict=True)
+        )
+        self._metered = counted
+        paced = asker.pacer.line and asker.pacer.blocking == PACED
+        held = wants and not asker.pacer.line and self.is_held
+        spent = (elapsed_ns if held else 0, elapsed_ns if paced else 0)
+        meter.add_each(
+            COUNTERS, (answers, self._throttles, self._errors, answers_ns, tokens, *spent)
+        )
+        self._throttles = self._errors = 0
+        meter.set(M.IN_FLIGHT, asker.in_flight)
 
     def open(self, now_ns: int) -> bool:
         """Whether requests may go there now."""
@@ -144,11 +207,11 @@ class Lane:
 
     def exceeds_limit(self, pending: Pending, attempt: Attempt) -> bool:
         """Whether the record is larger than the limit: then it pauses nothing, and ends."""
-        if not self._token_limit or not attempt.alone or pending.request is None:
+        if not self.token_limit or not attempt.alone or pending.request is None:
             return False
         if attempt.verdict.error_class != "rate_limit":
             return False
-        if pending.request.input_tokens <= self._token_limit:
+        if pending.request.input_tokens <= self.token_limit:
             return False
         pending.throttles_alone += 1
         return pending.throttles_alone >= THROTTLES_ALONE

@@ -53,12 +53,12 @@ class Waiting(msgspec.Struct, frozen=True):
 class LeaseTable:
     """Which worker holds what; `done` is the run's set of committed rows, which others add to.
 
-    `slots` are those of all workers together.
+    `slots` are those of all workers together, and may be changed.
     """
 
     def __init__(self, done: RowSet, slots: int = 0) -> None:
         self._done = done
-        self._slots = slots
+        self.slots = slots
         self._waiting: deque[Waiting] = deque()
         self._credit: dict[int, int] = {}
         self._held: dict[int, list[Grant]] = {}
@@ -175,7 +175,7 @@ class LeaseTable:
         needed to fill the slots are read however large they are.
         """
         most = HELD_BYTES_PER_WORKER * max(LEAST_WORKERS, len(self._credit))
-        if sum(self._held_bytes.values()) >= most and sum(self._held_rows.values()) >= self._slots:
+        if sum(self._held_bytes.values()) >= most and sum(self._held_rows.values()) >= self.slots:
             return False
         return sum(max(0, credit) for credit in self._credit.values()) > self.waiting_rows
 

@@ -5,12 +5,16 @@ give depends on how late a ticket may be used: see the compiled core. `late_ns` 
 window, so that the price of lateness stays near 1 %. A token bucket's ceiling, the largest cost it
 takes without an extra charge, comes from the costs of sampled records: a bucket smaller than a
 usual record would have to overcharge every one of them.
+
+An endpoint has a bucket for each limit there is, also where it is not given: the provider may name
+it, or it may be found or tuned while the run goes on. What is found never lifts what is given.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -25,48 +29,79 @@ DAY_NS = 86_400 * SECOND_NS
 HORIZON_NS = 50_000_000  # a ticket is never taken further ahead
 MOST_LATE_NS = 50_000_000  # nor used later, once due
 MOST_SLOTS = 2048  # what `auto` concurrency never exceeds
+FIRST_SLOTS = 32  # what it begins with where nothing is given
 SLOTS_SECONDS = 20  # an answer's assumed longest usual time, where a rate asks for slots
 REQUESTS_PER_WORKER = 500  # a second; a worker does several times that
 SLOTS_PER_WORKER = 16  # below that another worker only adds overhead
 
 
+class Rate(msgspec.Struct, frozen=True):
+    """So many units in any window."""
+
+    limit: int
+    window_ns: int
+
+
 class Bucket(msgspec.Struct, frozen=True):
     """One limit as the core's limiter takes it: at most `limit` units in any `window_ns`."""
 
-    name: str  # the option that set it
+    name: str  # the option that sets it
     resource: int  # _core.REQUESTS, ...
-    limit: int
+    limit: int | None  # None: nothing bounds it
     window_ns: int
     ceiling: int  # the largest cost taken without extra charge, in units
     late_ns: int
 
     @property
     def per_second(self) -> float:
-        return self.limit * SECOND_NS / self.window_ns
+        return math.inf if self.limit is None else self.limit * SECOND_NS / self.window_ns
+
+
+KINDS = (
+    ("rps", _core.REQUESTS, SECOND_NS),
+    ("rpm", _core.REQUESTS, MINUTE_NS),
+    ("rpd", _core.REQUESTS, DAY_NS),
+    ("tpm", _core.TOTAL_TOKENS, MINUTE_NS),
+    ("tpd", _core.TOTAL_TOKENS, DAY_NS),
+    ("input_tpm", _core.INPUT_TOKENS, MINUTE_NS),
+    ("output_tpm", _core.OUTPUT_TOKENS, MINUTE_NS),
+)
+NAMES = tuple(name for name, _, _ in KINDS)
 
 
 def buckets_of(job: Job, largest_tokens: int) -> list[Bucket]:
     """The buckets of a job's limits; `largest_tokens` is the largest cost in the sample."""
-    given = (
-        ("rps", _core.REQUESTS, job.rps, SECOND_NS),
-        ("rpm", _core.REQUESTS, job.rpm, MINUTE_NS),
-        ("rpd", _core.REQUESTS, job.rpd, DAY_NS),
-        ("tpm", _core.TOTAL_TOKENS, job.tpm, MINUTE_NS),
-        ("input_tpm", _core.INPUT_TOKENS, job.input_tpm, MINUTE_NS),
-        ("output_tpm", _core.OUTPUT_TOKENS, job.output_tpm, MINUTE_NS),
-    )
+    return buckets_with({name: getattr(job, name) for name in NAMES}, largest_tokens)
+
+
+def buckets_with(limits: Mapping[str, int | None], largest_tokens: int) -> list[Bucket]:
+    """The buckets of these limits, by option."""
     return [
-        Bucket(
-            name,
-            resource,
-            limit,
-            window,
-            ceiling(resource, limit, window, largest_tokens),
-            late(window),
-        )
-        for name, resource, limit, window in given
-        if limit is not None
+        bucket(name, resource, limits.get(name), window_ns, largest_tokens)
+        for name, resource, window_ns in KINDS
     ]
+
+
+def bucket(
+    name: str, resource: int, limit: int | None, window_ns: int, largest_tokens: int
+) -> Bucket:
+    """A bucket of so many units a window."""
+    burst = ceiling(resource, limit or 1, window_ns, largest_tokens)
+    return Bucket(name, resource, limit, window_ns, burst, late(window_ns))
+
+
+def within(given: Bucket, found: Rate | None, largest_tokens: int) -> Bucket:
+    """A bucket as it was given, or slower, if what was found is."""
+    if found is None:
+        return given
+    limit, window_ns = found.limit, found.window_ns
+    if given.limit is not None:
+        if given.limit * window_ns <= limit * given.window_ns:
+            return given
+        # In the window that was given: another one's burst might be too much for it.
+        if whole := limit * given.window_ns // window_ns:
+            limit, window_ns = whole, given.window_ns
+    return bucket(given.name, given.resource, limit, window_ns, largest_tokens)
 
 
 def ceiling(resource: int, limit: int, window_ns: int, largest_tokens: int) -> int:
@@ -84,14 +119,15 @@ def late(window_ns: int) -> int:
 
 def request_rate(job: Job) -> float | None:
     """Requests per second that the job's limits allow at most; None where nothing bounds them."""
-    rates = [
-        bucket.per_second for bucket in buckets_of(job, 1) if bucket.resource == _core.REQUESTS
-    ]
-    return min(rates) if rates else None
+    rate = min(one.per_second for one in buckets_of(job, 1) if one.resource == _core.REQUESTS)
+    return rate if rate < math.inf else None
 
 
 def concurrency(job: Job) -> int:
-    """Slots over all workers: as told, else what the rate needs, else the default."""
+    """Slots over all workers that are usual: as told, else what the rate needs, else the default.
+
+    Where nothing is told the run finds out how many are right; see `places`.
+    """
     if job.max_concurrency is not None:
         return job.max_concurrency
     rate = request_rate(job)

@@ -9,6 +9,7 @@ from penstock.engine.region import Layout
 from penstock.job import Job, KeepResponse
 from penstock.ledger.known import Shelf
 from penstock.ledger.written import Written
+from penstock.providers.rate_headers import RateLimit
 
 
 class Message(msgspec.Struct, tag=True, frozen=True):
@@ -37,6 +38,7 @@ class EndpointSetup(msgspec.Struct, frozen=True):
     places: int  # requests that this worker may have in flight there
     weight: float = 1.0
     out: bool = False  # it has refused for good
+    limiter_descriptor: int | None = None  # of the file with its buckets
 
 
 class Setup(Message, frozen=True):
@@ -142,6 +144,13 @@ class Fatal(Message, frozen=True):
     key_number: int = 0  # the newest key that the worker was told of: see NewKey
 
 
+class Named(Message, frozen=True):
+    """The limits that an endpoint's headers name, where they are not those of before."""
+
+    limits: list[RateLimit]
+    endpoint: int = 0
+
+
 class Failing(Message, frozen=True):
     """So many failures in a row that an endpoint counts as down; why the last one failed."""
 
@@ -196,5 +205,15 @@ class Exhausted(Message, frozen=True):
 
 FromSupervisor = Setup | Lease | Know | Exhausted | Price | Grant | NewKey | Out | Drain | Cut
 FromWorker = (
-    Hello | Want | Committed | Deferred | Fatal | Failing | PriceOf | Funds | Failed | Goodbye
+    Hello
+    | Want
+    | Committed
+    | Deferred
+    | Fatal
+    | Named
+    | Failing
+    | PriceOf
+    | Funds
+    | Failed
+    | Goodbye
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from penstock._core import REQUESTS
+from penstock._core import REQUESTS, monotonic_ns
 from penstock.addresses import told
 from penstock.disk import Disk
 from penstock.endpoints import Endpoint as JobEndpoint
@@ -28,12 +28,14 @@ from penstock.engine import capacity, descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Access, access_to
 from penstock.engine.forecast import Measured, exactly, mean, sample_requests
+from penstock.engine.limiter_file import LimiterFile, open_limiter, path_of
 from penstock.engine.messages import Prices
 from penstock.engine.plan import EndpointPlan, Plan, Turns
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.engine.pricing import notes_of, prices_of
 from penstock.engine.rates import pusd
 from penstock.engine.treasury import Treasury
+from penstock.engine.tuning import with_tuned
 from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.account import Account
@@ -52,6 +54,7 @@ from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.ledger.spending import read_spending
 from penstock.ledger.summary import read_summary
+from penstock.ledger.tuned import read_tuned
 from penstock.origins import convert
 from penstock.providers.batch import check_batch
 from penstock.providers.provider import Provider, UnrenderableRecord, provider_for
@@ -126,6 +129,7 @@ def open_run(
     *,
     objects: Any = None,
     stdin: BinaryIO | None = None,
+    explicit: Collection[str] = (),
 ) -> Iterator[OpenRun]:
     """Open a job's run, new or to be resumed, and hold its lock. Raises PenstockError.
 
@@ -149,13 +153,17 @@ def open_run(
                 paths, stdin = spooled(objects, directory.spool)
                 job = msgspec.structs.replace(job, inputs=tuple(paths))
             checked = checked or check(job, path, stdin)
+            job, tuned_notes = with_tuned(job, read_tuned(directory), explicit)
             manifest = adopt(job, disk, directory, checked)
-            opened = begin(job, disk, directory, lock, manifest, checked, access)
+            opened = begin(job, disk, directory, lock, manifest, checked, access, environment)
             opened.warnings.extend([warning] if warning else [])
             opened.notes.extend([f"the run that was here before is {aside} now"] if aside else [])
+            opened.notes.extend(tuned_notes)
             try:
                 yield opened
             finally:
+                for file in files_of(opened.plan.endpoints):
+                    file.close()
                 checked.inputs.close()  # a thread may still wait for standard input
     except BaseException:
         if locked and not was_there and not directory.exists():
@@ -318,7 +326,7 @@ def adopt(job: Job, disk: Disk, directory: RunDirectory, checked: Checked) -> Ma
             inputs=list(checked.inputs.frozen),
             input_schema=checked.columns.inputs,
             output_schema=checked.columns.types,
-            shard_rows=limits.shard_rows(capacity.slots_of(endpoints_of(job))),
+            shard_rows=limits.shard_rows(capacity.usual_slots(endpoints_of(job))),
             batch_lines=checked.inputs.batch_lines,
         )
         directory.create(disk, manifest)
@@ -340,6 +348,7 @@ def begin(
     manifest: Manifest,
     checked: Checked,
     access: Sequence[Access],
+    environment: Mapping[str, str],
 ) -> OpenRun:
     """A new epoch of the run: what it has, and the plan for what is left."""
     epoch = begin_epoch(disk, directory)
@@ -352,6 +361,7 @@ def begin(
     largest = largest_cost(checked.provider, checked.sample)
     endpoints = endpoints_of(job)
     wanted, most = capacity.slots_of(endpoints), descriptors.allowed()
+    usual = capacity.usual_slots(endpoints)
     workers = capacity.workers_of(endpoints, limits.cores_here())
     workers = descriptors.workers_that_fit(workers, most)
     slots = descriptors.slots_that_fit(wanted, workers, most)
@@ -360,18 +370,25 @@ def begin(
         disk, directory, manifest.run_id, epoch, recovered.account, cursor, generation, target
     )
     places = capacity.places_of(endpoints)
+    files = [limiter_file_of(one.job, largest, environment) for one in endpoints]
     planned = tuple(
         EndpointPlan(
             name=one.name,
             job=one.job,
             key=by.key,
             headers=by.headers,
-            buckets=limits.buckets_of(one.job, largest),
+            buckets=file.buckets(largest) if file else limits.buckets_of(one.job, largest),
+            largest_tokens=largest,
+            room=room,
             places=count,
+            first_places=capacity.first_places(one, count),
             weight=one.weight,
+            limiter_file=file,
             renew=by.renew,
         )
-        for one, by, count in zip(endpoints, access, places, strict=True)
+        for one, by, count, room, file in zip(
+            endpoints, access, places, capacity.rooms_of(places), files, strict=True
+        )
     )
     shelves = shelves_of(job, disk, directory, manifest, recovered, generation)
     plan = Plan(
@@ -390,7 +407,7 @@ def begin(
         keep_response="always" if manifest.batch_lines else job.response,
         workers=workers,
         slots=slots,
-        inherited=(lock.fileno(),),
+        inherited=(lock.fileno(), *(file.descriptor for file in files_of(planned))),
         record_workers=lock.record_workers,
         total=len(target) if target is not None else total_rows(checked.inputs, job.limit),
         shelves=shelves,
@@ -426,7 +443,7 @@ def begin(
         ],
         warnings=[
             *(words for one in planned for words in tight_limits(one.buckets, largest)),
-            *([descriptors.words(wanted, slots, most)] if slots < wanted else []),
+            *([descriptors.words(usual, slots, most)] if slots < min(sum(places), usual) else []),
         ],
     )
 
@@ -519,10 +536,23 @@ def job_of_redo(job: Job, redo: Generation) -> Job:
     return msgspec.structs.replace(job, **{name: getattr(asked, name) for name in kept})
 
 
+def limiter_file_of(job: Job, largest: int, environment: Mapping[str, str]) -> LimiterFile | None:
+    """The named limiter of an endpoint, if it has one. Raises JobError."""
+    if job.limiter is None:
+        return None
+    path = path_of(job.limiter, environment)
+    return open_limiter(path, limits.buckets_of(job, largest), monotonic_ns())
+
+
+def files_of(endpoints: Iterable[EndpointPlan]) -> Iterator[LimiterFile]:
+    """The files that hold buckets of these endpoints."""
+    return (one.limiter_file for one in endpoints if one.limiter_file is not None)
+
+
 def tight_limits(buckets: Sequence[limits.Bucket], largest: int) -> Iterator[str]:
     """Words about each limit that is smaller than one record's predicted tokens."""
     for bucket in buckets:
-        if bucket.resource != REQUESTS and bucket.limit < largest:
+        if bucket.limit is not None and bucket.resource != REQUESTS and bucket.limit < largest:
             flag = bucket.name.replace("_", "-")
             yield (
                 f"--{flag} {bucket.limit:,} is less than the {largest:,} tokens that one record is "

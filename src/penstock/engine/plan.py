@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import msgspec
 
 from penstock.engine.books import Books
+from penstock.engine.limiter_file import LimiterFile
 from penstock.engine.limits import Bucket
 from penstock.engine.secret import Secret
 from penstock.engine.treasury import Treasury
@@ -25,8 +26,12 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
     key: Secret | None
     headers: dict[str, str]  # the job's own, `env:` replaced
     buckets: Sequence[Bucket]
-    places: int  # requests in flight there, over all workers
+    largest_tokens: int  # that a record is predicted to take
+    room: int  # for how many requests in flight there, over all workers, the run is laid out
+    places: int  # the most that may be, unless that is tuned
+    first_places: int  # with how many it begins
     weight: float = 1.0
+    limiter_file: LimiterFile | None = None  # where its buckets are, if not in the run's region
     renew: Callable[[], Secret] | None = None  # runs the command that prints the key; it blocks
 
 
@@ -54,12 +59,17 @@ class Plan(msgspec.Struct, kw_only=True):
     id_column: str | None
     keep_response: KeepResponse
     workers: int
-    slots: int  # over all workers
+    slots: int  # over all workers, as many as there may ever be
     inherited: tuple[int, ...]  # descriptors that workers keep open: the lock's
     record_workers: Callable[[Iterable[int]], None]
     total: int | None  # rows, where known before the end of the input
     shelves: tuple[Shelf, ...] = ()  # results that are known, and need not be bought
     turns: Turns | None = None
+
+    @property
+    def first_slots(self) -> int:
+        """With how many of them it begins."""
+        return sum(one.first_places for one in self.endpoints)
 
     @property
     def slots_per_worker(self) -> int:

@@ -44,6 +44,10 @@ class Quotas:
         self._granted: dict[int, int] = {}
         self._asks: dict[int, Ask] = {}
 
+    def tune(self, budget: int) -> None:
+        """Another budget; what is granted beyond a lower one stays granted."""
+        self._budget = budget
+
     def join(self, worker: int) -> None:
         """A worker started."""
         self._granted[worker] = 0

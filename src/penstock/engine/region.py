@@ -1,5 +1,7 @@
 """The shared memory of a run: one anonymous region, a limiter an endpoint and a seat a worker.
 
+Between them are grants and meters, a word and a few for each endpoint and seat (`engine/meter`).
+
 It is passed to workers by file descriptor: a memfd on Linux, an unlinked file elsewhere. Not
 `multiprocessing.shared_memory`, whose resource tracker on CPython 3.11 unlinks the owner's segment
 when an attacher exits. Nothing in it is ever locked, so a killed process can't wedge the others.
@@ -17,6 +19,7 @@ import msgspec
 
 from penstock._core import LINE_BYTES, Claims, Limiter, Slab
 from penstock.engine.limits import Bucket
+from penstock.engine.meter import Grants, meter_bytes, open_meter
 from penstock.observe.slab_layout import open_slab, slab_bytes
 
 
@@ -33,6 +36,15 @@ class Layout(msgspec.Struct, frozen=True):
         return self.limiter_at(len(self.buckets))
 
     @property
+    def meters_at(self) -> int:
+        """Where the meters begin, those of a seat together: after the grants."""
+        return self.limiters_bytes + lines(Grants.bytes_needed(self.seats, len(self.buckets)))
+
+    @property
+    def seats_at(self) -> int:
+        return self.meters_at + self.seats * len(self.buckets) * lines(meter_bytes())
+
+    @property
     def seat_bytes(self) -> int:
         return lines(slab_bytes(self.slots))
 
@@ -43,7 +55,7 @@ class Layout(msgspec.Struct, frozen=True):
     @property
     def claims_at(self) -> int:
         """Where the claims begin: last, as they are large and hardly written to."""
-        return self.limiters_bytes + self.seats * self.seat_bytes
+        return self.seats_at + self.seats * self.seat_bytes
 
     def limiter_at(self, endpoint: int) -> int:
         """Where the limiter of an endpoint begins; the one after the last, where they end."""
@@ -75,6 +87,16 @@ class Region:
         layout = self.layout
         return Limiter(self._memory, layout.limiter_at(endpoint), layout.buckets[endpoint])
 
+    def grants(self) -> Grants:
+        """How many requests each seat may have in flight at each endpoint."""
+        layout = self.layout
+        return Grants(self._memory, layout.limiters_bytes, layout.seats, len(layout.buckets))
+
+    def meter(self, seat: int, endpoint: int) -> Slab:
+        """What the workers on `seat` count of an endpoint."""
+        place = seat * len(self.layout.buckets) + endpoint
+        return open_meter(self._memory, self.layout.meters_at + place * lines(meter_bytes()))
+
     def slab(self, seat: int) -> Slab:
         """The counters, histograms and started rows of the worker on `seat`."""
         return open_slab(self._memory, self._seat(seat), self.layout.slots)
@@ -93,7 +115,7 @@ class Region:
         os.close(self.descriptor)
 
     def _seat(self, seat: int) -> int:
-        return self.layout.limiters_bytes + seat * self.layout.seat_bytes
+        return self.layout.seats_at + seat * self.layout.seat_bytes
 
 
 def anonymous_file() -> int:
@@ -106,14 +128,16 @@ def anonymous_file() -> int:
 
 
 def configure(limiter: Limiter, buckets: Sequence[Bucket], now_ns: int) -> None:
-    """Set up every bucket, empty."""
+    """Set up every bucket, empty; those that bound nothing are lifted."""
     for index, bucket in enumerate(buckets):
         limiter.configure(
             index,
             bucket.resource,
-            bucket.limit,
+            bucket.limit or bucket.ceiling,
             bucket.window_ns,
             bucket.ceiling,
             bucket.late_ns,
             now_ns,
         )
+        if bucket.limit is None:
+            limiter.lift(index)

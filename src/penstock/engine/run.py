@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,10 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import uvloop
 
-from penstock import _core
 from penstock._core import monotonic_ns
 from penstock.disk import Disk
-from penstock.engine import limits
 from penstock.engine.clock import wall_us
 from penstock.engine.credentials import secrets_of
 from penstock.engine.opening import OpenRun, open_run
@@ -47,17 +45,10 @@ from penstock.observe.observer import Observer
 from penstock.observe.progress import Progress
 from penstock.observe.redactor import Redactor
 from penstock.observe.report import Report
-from penstock.observe.state import Counted, Endpoint, Limit, RunState
+from penstock.observe.state import Endpoint, RunState
 
 if TYPE_CHECKING:
     from penstock.ledger.export import ExportReport
-
-COUNTED: Mapping[int, Counted] = {
-    _core.REQUESTS: "requests",
-    _core.TOTAL_TOKENS: "tokens",
-    _core.INPUT_TOKENS: "input_tokens",
-    _core.OUTPUT_TOKENS: "output_tokens",
-}
 
 LATE = ("penstock.ledger.export", "penstock.observe.metrics")
 LOOK_SECONDS = 0.05
@@ -73,16 +64,18 @@ def run(
     stdin: BinaryIO | None = None,
     command: str = "",
     switch: Switch | None = None,
+    explicit: Collection[str] = (),
 ) -> Report:
     """Take a job's records through its provider, or resume; returns how that ended. It blocks.
 
+    `explicit` are the options that were given this time, and so go before what was tuned.
     SIGINT and SIGTERM stop it where they can be heard, and `switch` from any thread.
     Raises PenstockError for what is wrong before the first request; what stops a run under way is
     in the report's exit code and words.
     """
     with (
         metrics_listener(job, progress.note) as listener,
-        open_run(job, environment, objects=objects, stdin=stdin) as opened,
+        open_run(job, environment, objects=objects, stdin=stdin, explicit=explicit) as opened,
     ):
         conductor = Conductor(opened, progress, command, switch or Switch(), listener)
         try:
@@ -348,26 +341,8 @@ def state_of(opened: OpenRun) -> RunState:
         failed_by_class=failures,
         resumed_succeeded=books.succeeded,
         resumed_failed=sum(failures.values()),
-        limits=tuple(limits_shown([one.buckets for one in plan.endpoints], plan.slots)),
         priced=plan.treasury.is_priced,
         spent_before_pusd=plan.treasury.spent_before,
         budget_usd=plan.job.budget_usd,
         endpoints={one.name: Endpoint() for one in plan.endpoints},
     )
-
-
-def limits_shown(endpoints: Sequence[Sequence[limits.Bucket]], slots: int) -> list[Limit]:
-    """The limits as progress and metrics show them: of all endpoints together.
-
-    What one of them has no limit of, all together have none of.
-    """
-    of_each = [
-        {(COUNTED[one.resource], one.window_ns // limits.SECOND_NS): one.limit for one in buckets}
-        for buckets in endpoints
-    ]
-    shared = [kind for kind in of_each[0] if all(kind in found for found in of_each)]
-    given = [
-        Limit(counted, sum(found[counted, window] for found in of_each), window)
-        for counted, window in shared
-    ]
-    return [*given, Limit("concurrency", slots)]

@@ -49,7 +49,7 @@ class RunEndpoints:
 
     def setups(self, worker: WorkerProcess) -> tuple[EndpointSetup, ...]:
         """The endpoints as a worker is told of them, with its own places at each."""
-        places = [one.places for one in self._plans]
+        places = [one.room for one in self._plans]
         own = [1] * len(places)
         if not worker.quarantine:
             own = shares(places, self._workers)[worker.seat]
@@ -63,6 +63,7 @@ class RunEndpoints:
                 count,
                 one.weight,
                 state.out,
+                one.limiter_file.descriptor if one.limiter_file else None,
             )
             for one, key, number, count, state in zip(
                 self._plans, self._keys, self._key_numbers, own, self._states, strict=True

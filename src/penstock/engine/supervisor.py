@@ -10,12 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
 
 from penstock._core import Limiter, monotonic_ns
 from penstock.engine import blame
 from penstock.engine.clock import wall_us
 from penstock.engine.crew import Crew, cause_of
+from penstock.engine.governing import Governing
 from penstock.engine.isolation import Isolation
 from penstock.engine.leasing import Leasing
 from penstock.engine.messages import (
@@ -28,6 +32,7 @@ from penstock.engine.messages import (
     Funds,
     Goodbye,
     Hello,
+    Named,
     PriceOf,
     Want,
 )
@@ -115,9 +120,15 @@ class Supervisor:
         region = Region.make(
             Layout(buckets, plan.workers + 1, max(1, plan.slots_per_worker), plan.job.dedupe)
         )
-        limiters = [region.limiter(index) for index in range(len(plan.endpoints))]
+        limiters = [
+            one.limiter_file.limiter() if one.limiter_file else region.limiter(index)
+            for index, one in enumerate(plan.endpoints)
+        ]
         for limiter, endpoint in zip(limiters, plan.endpoints, strict=True):
-            configure(limiter, endpoint.buckets, monotonic_ns())
+            if endpoint.limiter_file is None:
+                configure(limiter, endpoint.buckets, monotonic_ns())
+        self._governing = Governing(plan, region, limiters, self._tell, self._tuned)
+        self._state.limits = self._governing.limits()
         feeding = asyncio.create_task(self._feed())
         feeding.add_done_callback(self._ended)
         try:
@@ -155,6 +166,9 @@ class Supervisor:
             now_ns = monotonic_ns()
             await self._look_after_workers(now_ns)
             self._endpoints.watch(limiters, now_ns)
+            if self._governing.tick(now_ns, self._crew.seats):
+                self._state.limits = self._governing.limits()
+                self._leasing.table.slots = self._governing.places
             if now_ns - sampled_ns >= SAMPLE_NS:
                 sampled_ns = now_ns
                 self._sample(now_ns)
@@ -189,6 +203,19 @@ class Supervisor:
             self._crew.kill()
         elif now_ns > drain_until_ns:
             self._crew.cut()
+
+    def _tuned(self, tuned: Mapping[str, Any]) -> None:
+        """A user tuned these; limits are changed already."""
+        self._plan.job = msgspec.structs.replace(self._plan.job, **tuned)
+        budget_usd = tuned.get("budget_usd")
+        if budget_usd is None:
+            return
+        if self._treasury.tune(budget_usd):
+            self._state.budget_usd = budget_usd
+            self._changed.set()
+        else:
+            message = "budget-usd: this run was begun without one; the next resume keeps it"
+            self._tell(events.Warned(message=message))
 
     def _sample(self, now_ns: int) -> None:
         throttles = self._observer.sample(now_ns)[C.THROTTLES]
@@ -252,6 +279,9 @@ class Supervisor:
                 self._changed.set()
             case Fatal():
                 self._endpoints.refused(message)
+            case Named():
+                self._governing.named(message.endpoint, message.limits, monotonic_ns())
+                self._state.limits = self._governing.limits()
             case Failing():
                 self._endpoints.failing(message)
             case Failed():

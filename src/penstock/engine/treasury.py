@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
 from penstock.disk import Disk
 from penstock.engine.messages import Funds, Grant, Price, Prices
 from penstock.engine.pricing import asked_models, price_words, rates
@@ -117,6 +119,14 @@ class Treasury:
         """A worker wants more, or gives back."""
         if self._quotas is not None:
             self._quotas.ask(worker, funds.needs, funds.wants, funds.returns)
+
+    def tune(self, budget_usd: float) -> bool:
+        """Take another budget; False where the run has none, so that nobody keeps account."""
+        if self._quotas is None:
+            return False
+        self._quotas.tune(pusd(budget_usd))
+        self._job = msgspec.structs.replace(self._job, budget_usd=budget_usd)
+        return True
 
     def bury(self, worker: int, used: Used) -> None:
         """A worker is dead."""

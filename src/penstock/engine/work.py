@@ -64,7 +64,7 @@ class Work:
         refresh_key: Callable[[Lane, Attempt], bool],
         unbought: Unbought | None = None,
     ) -> None:
-        self._slots = slots
+        self.slots = slots  # as many as its lanes have places now
         self._max_attempts = max_attempts
         self._max_output_retries = max_output_retries
         self._judge = judge
@@ -129,7 +129,7 @@ class Work:
     @property
     def room(self) -> bool:
         """Whether the heap has room, so that fresh records may start."""
-        return len(self._heap) < retry.HEAP_PER_SLOT * self._slots
+        return len(self._heap) < retry.HEAP_PER_SLOT * self.slots
 
     def add(self, records: Iterable[Record], shard: ShardMark) -> None:
         """Queue the records of a lease."""
@@ -206,7 +206,7 @@ class Work:
         While the endpoint fails and it is not known yet whether it is down, fresh records go first:
         at a low rate the same few would else use up their attempts before ten had failed.
         """
-        if self._draining or self._ending.congested:
+        if self._draining or self._ending.congested or self._busy >= self._lane.places:
             return None
         failures, due_ns = self._lane.limiter.failures_in_a_row(), self._heap.due_ns()
         if self._queue and due_ns is None and not failures:  # all is well, as nearly always
@@ -358,6 +358,7 @@ class Work:
             decision = msgspec.structs.replace(decision, delay_seconds=wait)
         if throttled:
             self._slab.add(C.THROTTLES, 1)
+            lane.close_place()
             lane.note_throttled(throttles_in_a_row, wait, attempt)
         self._again(pending, throttled, decision)
 
@@ -437,8 +438,9 @@ class Work:
         if attempt.verdict.kind == "throttled":
             return lane.limiter.record_throttle()
         if failed(attempt):
+            lane.note_error()
             unreached = attempt.verdict.error_class in retry.UNREACHED
-            is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self._slots
+            is_full = len(self._heap) + 1 >= retry.HEAP_PER_SLOT * self.slots
             unproven = unproven and self._has_untried()
             first_here = not pending.failed_at & lane.bit
             blames_endpoint = first_here or unreached or unproven or is_full

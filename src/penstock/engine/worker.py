@@ -13,7 +13,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from penstock.engine.ending import Ending
 from penstock.engine.judge import judge_of
 from penstock.engine.lane import Lane
 from penstock.engine.leases import count
+from penstock.engine.limiter_file import limiter_at
 from penstock.engine.limits import buckets_of
 from penstock.engine.messages import (
     Committed,
@@ -52,6 +53,7 @@ from penstock.engine.messages import (
     Hello,
     Know,
     Lease,
+    Named,
     NewKey,
     Out,
     Price,
@@ -70,15 +72,17 @@ from penstock.job import Job
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
-from penstock.observe.bottleneck import Hold, slot_time
+from penstock.observe.bottleneck import SATURATED, Hold, slot_time
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H
 from penstock.providers.provider import provider_for
+from penstock.providers.rate_headers import RateLimit
 from penstock.sources.attachments import attacher
 from penstock.transport.choice import transport_for
 
 BEAT_SECONDS = 0.05
 PACE_NS = 250_000_000
+LOOK_NS = 1_000_000_000  # between looks at the limits that an answer's headers name
 ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
 CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
 
@@ -97,7 +101,7 @@ class Worker:
         self._hidden: list[str] = []
         self._redactor = Redactor(())
         self._slots: list[asyncio.Task[None]] = []
-        self._paced_ns = self._ended = 0
+        self._paced_ns = self._looked_ns = self._ended = 0
         self._exhausted = False
         self._leased = False  # whether anything ever was
         self._promised = 0  # rows asked for that have not come
@@ -115,10 +119,7 @@ class Worker:
         self._channel.send(Hello(os.getpid()))
         self._ask_for_more()  # now: rows go to those who have asked, and others may have already
         beat = self._loop.create_task(self._guarded(self._beat))
-        self._slots = [
-            self._loop.create_task(self._guarded(self._work.run_slot, slot))
-            for slot in range(self._slot_count)
-        ]
+        self._start_slots()
         await self._ending.wait()
         beat.cancel()
         await self._close()
@@ -129,18 +130,19 @@ class Worker:
     def _open(self, setup: Setup) -> None:
         job = setup.job
         self._job = job
-        self._slot_count = setup.slots
+        self._most_slots = setup.slots
+        self._seat = setup.seat
         region = Region(setup.layout, self._region_descriptor)
+        self._grants = region.grants()
+        self._meters = [region.meter(setup.seat, index) for index in range(len(setup.endpoints))]
         self._slab = region.slab(setup.seat)
-        self._slab.set(C.SLOTS, setup.slots)
-        self._queue_target = setup.slots
         self._id_column = setup.id_column
         descriptors.allow(descriptors.needed_by_worker(setup.slots))
         self._transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
         self._purse = self._make_purse(setup)
         self._endpoints = setup.endpoints
         self._lanes = [
-            self._make_lane(index, endpoint, region.limiter(index))
+            self._make_lane(index, endpoint, limiter_of(region, index, endpoint))
             for index, endpoint in enumerate(setup.endpoints)
         ]
         self._key_numbers = [endpoint.key_number for endpoint in setup.endpoints]
@@ -150,6 +152,8 @@ class Worker:
         ]
         for lane in self._lanes:
             self._use_key(lane)
+        self._take_places(monotonic_ns())
+        self._queue_target = self._places
         writer = SegmentWriter(
             Disk(),
             Path(setup.run_directory) / "segments",
@@ -167,7 +171,7 @@ class Worker:
         )
         self._unbought = unbought_of(setup, region)
         self._work = work_of(len(self._lanes), job)(
-            slots=setup.slots,
+            slots=self._places,
             max_attempts=job.max_attempts,
             max_output_retries=job.max_output_retries,
             judge=judge_of(job),
@@ -204,6 +208,7 @@ class Worker:
         asker = Asker(
             provider, self._transport, pacer, limiter, self._slab, job.base_url, self._purse
         )
+        asker.on_limits = partial(self._named_limits, index)
         return Lane(
             index,
             endpoint.name,
@@ -217,6 +222,26 @@ class Worker:
             of_first=None if dialect_of(job) == dialect_of(first) else provider_for(first),
             out=endpoint.out,
         )
+
+    def _take_places(self, now_ns: int) -> None:
+        """Learn how many requests may be in flight at each endpoint now."""
+        for lane in self._lanes:
+            lane.grant(self._grants.get(self._seat, lane.index), now_ns)
+        self._places = max(1, min(self._most_slots, sum(lane.places for lane in self._lanes)))
+        self._slab.set(C.SLOTS, self._places)
+
+    def _start_slots(self) -> None:
+        """Have a slot for each place; one that there is no place for any more just waits."""
+        self._work.slots = self._places
+        for slot in range(len(self._slots), self._places):
+            self._slots.append(self._loop.create_task(self._guarded(self._work.run_slot, slot)))
+
+    def _named_limits(self, endpoint: int, told: Sequence[RateLimit]) -> None:
+        """An endpoint names its limits."""
+        named = [one.limit for one in told if one.counted in ("tokens", "input_tokens")]
+        lane = self._lanes[endpoint]
+        lane.token_limit = min(filter(None, (lane.token_limit, *named)), default=0)
+        self._channel.send(Named(list(told), endpoint))
 
     def _use_key(self, lane: Lane) -> None:
         endpoint, key = self._endpoints[lane.index], self._keys[lane.index]
@@ -328,7 +353,7 @@ class Worker:
 
         Not for a row or two: at full speed that was a message for nearly every record.
         """
-        target = self._slot_count + self._queue_target
+        target = self._places + self._queue_target
         least = max(1, target // 4)
         missing = target - self._work.taken_up - self._promised
         if self._work.room and missing >= least:
@@ -399,6 +424,8 @@ class Worker:
             if now_ns - due_ns > 1e9:  # stopped or starved: don't hurry after lost beats
                 due_ns = now_ns
             self._account(now_ns - last_ns, busy_ns() - ran_ns)
+            self._take_places(now_ns)
+            self._start_slots()
             last_ns, ran_ns = now_ns, busy_ns()
             self._slab.set(C.HEARTBEAT_NS, now_ns)
             self._pace(now_ns)
@@ -415,21 +442,28 @@ class Worker:
         if now_ns - self._paced_ns < PACE_NS:
             return
         ended = self._slab.get(C.RECORDS_SUCCEEDED) + self._slab.get(C.RECORDS_FAILED)
-        self._queue_target = max(self._slot_count, ended - self._ended)
+        self._queue_target = max(self._places, ended - self._ended)
         self._paced_ns, self._ended = now_ns, ended
+        if now_ns - self._looked_ns >= LOOK_NS:
+            self._looked_ns = now_ns
+            for lane in self._lanes:
+                lane.asker.looks_at_limits = True
 
     def _account(self, elapsed_ns: int, ran_ns: int) -> None:
         work, slab = self._work, self._slab
         in_flight = sum(lane.asker.in_flight for lane in self._lanes)
         spent = slot_time(
             elapsed_ns,
-            slots=self._slot_count,
-            in_flight=in_flight,
+            slots=self._places,
+            in_flight=min(in_flight, self._places),
             queued=work.startable,
             hold=self._hold(),
             loop_busy_ns=ran_ns,
             drained=self._exhausted and not work.queued,
         )
+        wants = work.startable > 0 and ran_ns < SATURATED * elapsed_ns
+        for lane, meter in zip(self._lanes, self._meters, strict=True):
+            lane.write_meter(meter, elapsed_ns, wants=wants)
         if self._leased:
             for cell, ns in spent.items():
                 slab.add(cell, ns)
@@ -489,6 +523,12 @@ def work_of(lanes: int, job: Job) -> Callable[..., Work]:
     from penstock.engine.routed_work import RoutedWork  # late: most jobs have no use for it
 
     return partial(RoutedWork, affinity_bytes=job.affinity_bytes)
+
+
+def limiter_of(region: Region, index: int, endpoint: EndpointSetup) -> Limiter:
+    """The buckets of an endpoint: the run's, or those of a file."""
+    descriptor = endpoint.limiter_descriptor
+    return region.limiter(index) if descriptor is None else limiter_at(descriptor)
 
 
 def main(arguments: list[str]) -> int:

@@ -35,6 +35,7 @@ class RunDirectory:
         self.generations = path / "generations"
         self.known = path / "known"
         self.exports_path = path / "exports.json"
+        self.tuned_path = path / "tuned.json"
         self.summary_path = path / "summary.json"
         self.log_path = path / "log.jsonl"
 

@@ -112,6 +112,30 @@ class EndpointOut(Event, frozen=True):
         )
 
 
+class LimitsNamed(Event, frozen=True):
+    """The provider's headers name its limits."""
+
+    endpoint: str
+    limits: dict[str, int]  # resource -> so many
+
+    @property
+    def text(self) -> str:
+        named = ", ".join(f"{count(most)} {name}" for name, most in self.limits.items())
+        return f"endpoint {self.endpoint} names its limits: {named.replace('_', ' ')}"
+
+
+class Tuned(Event, frozen=True):
+    """Other limits were set, by `penstock tune`."""
+
+    level: ClassVar[Level] = "warning"
+    options: dict[str, float]
+
+    @property
+    def text(self) -> str:
+        told = ", ".join(f"{name} {value:,}" for name, value in self.options.items())
+        return f"tuned: {told.replace('_', '-')}"
+
+
 class Throttled(Event, frozen=True):
     """Throttled answers, many in one line: a provider that throttles does so by the thousand."""
 

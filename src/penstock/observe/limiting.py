@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from penstock.observe.bottleneck import main_reason
 from penstock.observe.snapshot import LimitUse, Phase
-from penstock.observe.state import Endpoint
+from penstock.observe.state import Endpoint, Limit
 from penstock.observe.words import count, duration
 
 _SENTENCES = {
@@ -14,6 +14,14 @@ _SENTENCES = {
     "input": "waiting for input: reading is slower than the provider",
     "cpu": "limited by CPU: the workers are at full load",
     "disk": "waiting for the disk: results are not written yet",
+}
+
+_HELD = {
+    "growing": "it is still growing",
+    "ceiling": "the most there is",
+    "throttled": "the provider throttles more",
+    "slower": "more only makes answers slower",
+    "errors": "it does not grow while requests fail",
 }
 
 _PHASES: dict[Phase, str] = {
@@ -66,9 +74,7 @@ def reason_sentence(reason: str | None, limits: Mapping[str, LimitUse], in_fligh
         return f"limited to {limit_words(tightest, limits[tightest])}" if tightest else reason
     if reason == "concurrency":
         slots = limits.get("concurrency")
-        return "waiting for the provider" + (
-            f" (concurrency {count(slots.limit)})" if slots else ""
-        )
+        return "waiting for the provider" + (f" ({limit_words(reason, slots)})" if slots else "")
     return _SENTENCES[reason]
 
 
@@ -81,7 +87,17 @@ def tightest_limit(counted: str, limits: Mapping[str, LimitUse]) -> str | None:
 def limit_words(resource: str, use: LimitUse) -> str:
     """A limit as `600 requests/min`, or `concurrency 64`."""
     name = resource.partition("_per_")[0].replace("_", " ")
+    note = f", {use.note}" if use.note else ""
     if not use.window_seconds:
-        return f"{name} {count(use.limit)}"
+        return f"{name} {count(use.limit)}{note}"
     window = _WINDOWS.get(use.window_seconds, f"{use.window_seconds:g} s")
-    return f"{count(use.limit)} {name}/{window}"
+    return f"{count(use.limit)} {name}/{window}{note}"
+
+
+def limit_note(limit: Limit) -> str:
+    """How a limit was come by, and what holds it there; empty for one that was given."""
+    if limit.how == "named":
+        return "as the provider's headers say"
+    if limit.how != "found":
+        return ""
+    return f"found: {_HELD[limit.why]}" if limit.why in _HELD else "found"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.observe.bottleneck import bottleneck, main_reason
-from penstock.observe.limiting import limiting, reason_sentence
+from penstock.observe.limiting import limit_note, limiting, reason_sentence
 from penstock.observe.slab_layout import C
 from penstock.observe.snapshot import LimitUse, Snapshot
 from penstock.observe.state import Limit, RunState
@@ -156,7 +156,8 @@ def eta_seconds(pending: int | None, rate: float) -> float | None:
 
 def limit_use(limit: Limit, growth: Growth) -> LimitUse:
     """How much of a limit was used while the counters grew so."""
-    return LimitUse(limit.limit, limit.window_seconds, used_share(limit, growth))
+    share, note = used_share(limit, growth), limit_note(limit)
+    return LimitUse(limit.limit, limit.window_seconds, share, note)
 
 
 def used_share(limit: Limit, growth: Growth) -> float:

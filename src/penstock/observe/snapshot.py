@@ -15,6 +15,7 @@ class LimitUse(msgspec.Struct, frozen=True):
     limit: int
     window_seconds: float  # 0 for `concurrency`, which has no window
     share: float  # of what the limit allowed, 0..1 (a little above where a burst is counted)
+    note: str = ""  # how it was come by, where it was not given
 
 
 class Snapshot(msgspec.Struct, kw_only=True):

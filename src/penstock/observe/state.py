@@ -14,12 +14,18 @@ Counted = Literal["requests", "tokens", "input_tokens", "output_tokens", "concur
 _WINDOW_NAMES = {1: "second", 60: "minute", 3600: "hour", 86400: "day"}
 
 
+# How a limit was come by: given, named by the provider's headers, or found by trying.
+HowFound = Literal["", "named", "found"]
+
+
 class Limit(msgspec.Struct, frozen=True):
     """A limit of the endpoints, all of them together."""
 
     counted: Counted
     limit: int
     window_seconds: int = 0  # 0 for concurrency
+    how: HowFound = ""
+    why: str = ""  # what holds a limit that was found where it is
 
     @property
     def resource(self) -> str:

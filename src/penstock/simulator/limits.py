@@ -17,6 +17,14 @@ SECOND_NS = 1_000_000_000
 MINUTE_NS = 60 * SECOND_NS
 
 
+# What Azure's Responses API says where it does not know its limits.
+UNKNOWN = "".join(
+    f"x-ratelimit-{part}-{kind}: {value}\r\n"
+    for kind in ("requests", "tokens")
+    for part, value in (("limit", "0"), ("remaining", "-1"))
+)
+
+
 class SlidingWindow:
     """Holds at most `limit` in any window: in (t - width, t], for every t."""
 
@@ -74,6 +82,7 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self._concurrency = settings.concurrency
         self._count_refused = settings.count_refused
+        self._told = settings.rate_headers
         windows = (
             ("rps", settings.rps, SECOND_NS),
             ("rpm", settings.rpm, MINUTE_NS),
@@ -92,14 +101,28 @@ class Limits:
         return refused
 
     def headers(self, now_ns: int) -> str:
-        """The x-ratelimit header lines."""
+        """The x-ratelimit header lines, or what stands for them."""
+        if self._told == "azure":
+            return UNKNOWN
+        if self._told == "together":
+            return self._by_second()
         return "".join(limit_headers(kind, window, now_ns) for kind, window in self.shown())
 
     def shown(self) -> list[tuple[str, SlidingWindow]]:
-        """What headers tell of; the minute's requests rather than the second's."""
-        requests = self._windows.get("rpm") or self._windows.get("rps")
-        kinds = (("requests", requests), ("tokens", self._windows.get("tpm")))
+        """What headers tell of: limits per minute alone, as their names say no window."""
+        if self._told != "dialect":
+            return []
+        kinds = (("requests", self._windows.get("rpm")), ("tokens", self._windows.get("tpm")))
         return [(kind, window) for kind, window in kinds if window is not None]
+
+    def _by_second(self) -> str:
+        """Together's header lines, which say what a second may hold."""
+        lines = []
+        if requests := self._windows.get("rps"):
+            lines.append(f"x-ratelimit-limit: {requests.limit}\r\n")
+        if tokens := self._windows.get("tpm"):
+            lines.append(f"x-ratelimit-limit-tokens: {tokens.limit // 60}\r\n")
+        return "".join(lines)
 
     def _look(self, now_ns: int, tokens: int, in_flight: int) -> Throttle | None:
         if self._concurrency and in_flight >= self._concurrency:

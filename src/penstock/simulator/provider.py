@@ -18,6 +18,7 @@ from penstock.simulator.draws import Length, attempt_drawer, draw_length, finger
 from penstock.simulator.events import paced
 from penstock.simulator.faults import SPOILERS
 from penstock.simulator.limits import Limits
+from penstock.simulator.line import Line
 from penstock.simulator.questions import Question, read_question
 from penstock.simulator.refusals import Refusal
 from penstock.simulator.script import EVENTS_TYPE, Answer, Script, honest_script
@@ -59,6 +60,7 @@ class Provider:
         self._draw_attempt = attempt_drawer(settings)
         self._limits = Limits(settings)
         self._account = Account(settings)
+        self._line = Line(settings.servers)
         self._requests = 0
 
     def reset(self) -> None:
@@ -174,6 +176,7 @@ class Provider:
         """The good answer, plain or as a stream."""
         settings, api = self._settings, found.api
         generation_seconds = settings.seconds_per_token * length.tokens
+        ttft_seconds += self._line.wait_seconds(now_ns, ttft_seconds + generation_seconds)
         total_seconds = ttft_seconds + generation_seconds
         headers = self._headers(found.voice, now_ns, total_seconds)
         if api.body is None:

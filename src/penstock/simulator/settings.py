@@ -59,6 +59,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         option("Limits", "What --tpm counts: tokens really used, or prompt + max_tokens."),
     ] = "used"
     concurrency: Annotated[Whole, option("Limits", "Requests in flight at once.")] = 0
+    servers: Annotated[
+        Whole, option("Limits", "Answers worked on at once; more wait in line, without a word.")
+    ] = 0
+    rate_headers: Annotated[
+        Literal["dialect", "azure", "together", "none"],
+        option(
+            "Limits",
+            "Which headers name the limits: the dialect's own, Azure's that say nothing (0, -1), "
+            "Together's, or none.",
+        ),
+    ] = "dialect"
     count_refused: Annotated[
         bool, option("Limits", "Let refused requests use up the limit too, as OpenAI does.")
     ] = False

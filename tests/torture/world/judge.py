@@ -58,7 +58,8 @@ class Judge:
         assert hand.process.alive, f"{hand.name} is dead"
         assert row not in self.on_disk, f"row {row} is asked for though it is on the disk"
         assert now_ns >= limiter.paused_until(), f"row {row} is asked for in a pause"
-        late_ns = min((bucket.late_ns for bucket in self._provider.buckets), default=now_ns)
+        binding = (one for one in self._provider.buckets if one.limit is not None)
+        late_ns = min((bucket.late_ns for bucket in binding), default=now_ns)
         assert now_ns - sending.charged_ns <= late_ns, f"row {row} has a ticket that is void"
         predicted = sending.input_tokens, sending.output_tokens
         exchange = self._provider.receive(hand, row, now_ns, predicted)

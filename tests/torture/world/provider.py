@@ -142,6 +142,8 @@ class Provider:
         for (began_ns, buckets), (end_ns, _) in pairwise([*self._eras, (sys.maxsize, [])]):
             era = [one for one in self.sent if began_ns <= one.sent_ns < end_ns]
             for bucket in buckets:
+                if bucket.limit is None:
+                    continue
                 costs = (min(cost(bucket, one.predicted), cost(bucket, one.used)) for one in era)
                 spent = list(zip((one.sent_ns for one in era), costs, strict=True))
                 most = most_in_a_window(spent, bucket.window_ns)
@@ -156,7 +158,7 @@ def cost(bucket: Bucket, tokens: tuple[int, int]) -> int:
         _core.INPUT_TOKENS: tokens[0],
         _core.OUTPUT_TOKENS: tokens[1],
     }
-    return min(whole[bucket.resource], bucket.limit)
+    return min(whole[bucket.resource], bucket.limit or sys.maxsize)
 
 
 def most_in_a_window(sends: list[tuple[int, int]], window_ns: int) -> int:

@@ -144,7 +144,8 @@ class World:
         self.run_dir.prepare(disk)
         manifest = opening.adopt(job, disk, self.run_dir, checked)
         lock: Any = Lock()
-        opened = opening.begin(job, disk, self.run_dir, lock, manifest, checked, [opening.Access()])
+        access = [opening.Access()]
+        opened = opening.begin(job, disk, self.run_dir, lock, manifest, checked, access, {})
         self.judge.recovered(opened.recovered.account.done_in(0))
         self.opened = opened
         self.provider.begin_era(self.machine.now_ns, list(opened.plan.endpoints[0].buckets))

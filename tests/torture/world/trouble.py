@@ -132,9 +132,12 @@ class Trouble:
             return
         limiter, changed = world.region.limiter(), []
         for index, bucket in enumerate(self._provider.buckets):
+            changed.append(bucket)
+            if bucket.limit is None:
+                continue
             limit = max(1, int(bucket.limit * self._machine.dice.choice([0.5, 2.0])))
             new = msgspec.structs.replace(bucket, limit=limit, ceiling=min(bucket.ceiling, limit))
-            changed.append(new)
+            changed[-1] = new
             window_ns, late_ns = new.window_ns, new.late_ns
             limiter.tune(index, limit, window_ns, new.ceiling, late_ns, self._machine.now_ns)
         self._provider.begin_era(self._machine.now_ns, changed)
