@@ -43,7 +43,7 @@ EXIT_CODES: Final = (
     (errors.EXIT_USAGE, "the command line, the job or its input can't work; nothing was sent"),
     (errors.EXIT_DEAD_LETTERS, "complete, with more dead letters than `--allow-failed`"),
     (errors.EXIT_PROVIDER, "the provider refuses for good: bad key, quota gone, unknown model"),
-    (errors.EXIT_LIMIT, "stopped by a limit of yours: `--stop-failed`"),
+    (errors.EXIT_LIMIT, "stopped by a limit of yours: `--stop-failed`, `--budget-usd`"),
     (errors.EXIT_INTERNAL, "a fault of the disk or of Penstock; the run directory is in use"),
     (errors.EXIT_SIGINT, "interrupted by Ctrl+C"),
     (errors.EXIT_SIGTERM, "ended by SIGTERM"),

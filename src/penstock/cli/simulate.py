@@ -18,9 +18,9 @@ from penstock.simulator.settings import Settings
 
 HELP = """Serve a simulated provider on this machine, until Ctrl+C.
 
-It speaks OpenAI's API: chat completions, responses, completions and embeddings, also streamed. Its
-base URL is printed on standard output; GET /stats tells what it saw. Faults are shares of requests,
-such as 0.01 or 1%; the same seed draws the same ones.
+It speaks OpenAI's API (chat completions, responses, completions and embeddings, also streamed),
+Azure's, Anthropic's and Gemini's. Its base URL is printed on standard output; GET /stats tells what
+it saw. Faults are shares of requests, such as 0.01 or 1%; the same seed draws the same ones.
 
 \b
     penstock simulate --port 8000 --rpm 600 --throttle 1% --html-500 2%
