@@ -106,7 +106,7 @@ def look_ahead(job: Job, spool: Path) -> Outlook:
         sampled=sampled,
         requests=evenly(requests),
         workers=workers,
-        slots=capacity.slots_of(endpoints_of(job)),
+        slots=capacity.usual_slots(endpoints_of(job)),
         forecast=forecast(
             job, left, sampled, past.measured, workers, price_of(job, provider, found.records)
         ),

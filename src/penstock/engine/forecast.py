@@ -23,7 +23,7 @@ from penstock.endpoints import Endpoint, endpoints_of
 from penstock.engine import capacity, limits
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.engine.rates import Rates, cost_pusd, usd
-from penstock.job import Job
+from penstock.job import MOST_SLOTS, Job
 from penstock.providers.provider import Provider, Request, UnrenderableRecord
 from penstock.record import Record
 
@@ -254,19 +254,22 @@ def needed_seconds(
         name: amounts[resource].times(1 / per_second)
         for name, (resource, per_second) in limits_of_all(endpoints).items()
     }
-    slots = capacity.slots_of(endpoints)
+    slots = min(MOST_SLOTS, capacity.usual_slots(endpoints))
     needs["concurrency"] = latency.times(requests / min(slots, max(requests, 1)))
     needs["cpu"] = exactly(requests).times(CPU_SECONDS / workers)
     return needs
 
 
 def limits_of_all(endpoints: Sequence[Endpoint]) -> dict[str, tuple[int, float]]:
-    """What each limit counts, and how much a second of it all endpoints allow together."""
-    of_each = [{one.name: one for one in limits.buckets_of(at.job, 1)} for at in endpoints]
-    shared = [name for name in of_each[0] if all(name in found for found in of_each)]
+    """What each limit counts that all endpoints have, and how much a second they allow together."""
+    of_each = [limits.buckets_of(at.job, 1) for at in endpoints]
+    together = (
+        (same[0], sum(one.per_second for one in same)) for same in zip(*of_each, strict=True)
+    )
     return {
-        name: (of_each[0][name].resource, sum(found[name].per_second for found in of_each))
-        for name in shared
+        one.name: (one.resource, per_second)
+        for one, per_second in together
+        if per_second < math.inf
     }
 
 
