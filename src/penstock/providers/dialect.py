@@ -6,6 +6,7 @@ once, and for a job of one prompt all but the prompt's text is.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ MAX_OUTPUT_TOKENS: Final = 2**31
 Fields = dict[str, Any]
 
 
-class Dialect:
+class Dialect(ABC):
     """A dialect that turns messages into fields of its body; see Provider for what it is asked."""
 
     name = ""
@@ -65,12 +66,12 @@ class Dialect:
         self.before, self.after = self.head + before, after + self.tail
         self.fixed_bytes = len(self.head) + len(self.tail)
 
+    @abstractmethod
     def fields_of(self, messages: list[Fields]) -> Fields:
         """The fields of the body that say `messages`, which are in the shape of OpenAI's chat.
 
         Raises RenderError for a message that the dialect can't say.
         """
-        raise NotImplementedError
 
     def written(self, messages: list[Fields]) -> bytes:
         """The fields of `messages` as they stand in the body, without braces around them."""
