@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from engine.servers import Client, Outcome, Server
+from penstock.engine.concurrency import Sample
 from penstock.engine.finding import Finder
+from penstock.engine.pace import Pace
 
 MOST, FIRST = 2048, 32
 LATENCY = 0.9  # seconds, in the mean
@@ -70,6 +72,24 @@ def test_a_server_that_works_in_batches_is_given_more_than_its_first_latency_sug
 def test_throttles_that_no_limit_explains_hold_nothing_back_for_long() -> None:
     outcome = run(Server(throttled=0.01), 180, most=256)
     assert outcome.per_second(120) >= 0.9 * 256 / LATENCY
+
+
+def test_a_slow_rate_falls_no_faster_than_throttles_tell() -> None:
+    """Of a request every few seconds one throttle says little: four are waited for each time."""
+    pace, second = Pace(), 1_000_000_000
+    sample = Sample(second)
+    pace.note(sample)
+    pace.engage(sample, 0, is_full=False)
+    rates = []
+    for throttles in range(1, 9):
+        sample = Sample(10 * throttles * second, answers=2 * throttles, throttles=throttles)
+        pace.note(sample)
+        pace.look(sample, 0, held_ns=second, trip_ns=second)
+        assert pace.per_second is not None
+        rates.append(pace.per_second)
+    assert rates[2] > 0.6  # of one a second
+    assert rates[7] > 0.4
+    assert pace.in_vain == pytest.approx(1 / 3)
 
 
 def test_a_limit_that_falls_and_rises_again_is_followed() -> None:

@@ -54,6 +54,7 @@ ERROR_SHARE: Final = 0.05
 DOUBLING_THROTTLES: Final = 0.03  # of a round's requests: fewer are no reason to stop doubling
 FIRST_TRIP_NS: Final = 1_000_000_000  # while no answer has told how long one takes
 IN_VAIN: Final = 0.7  # of the level, and of the share of throttles, after falls that did not help
+ROOM: Final = 0.9  # for a level that is raised while it is looked at
 FEW: Final = 4  # throttles; a share of fewer is chance
 LEAST_TOLERATED: Final = 0.005  # probing takes as many
 MOST_TOLERATED: Final = 0.08  # above it a share of throttles is a limit, whatever it looks like
@@ -117,6 +118,12 @@ class Descent:
         self.top = self._bend = level
         self._start = (throttles, requests)
         self._middle: tuple[int, int] | None = None
+
+    @property
+    def least(self) -> float:
+        """The level to look at next: no lower one, before this one has told something."""
+        share = (1 + self._depth) / 2 if self._middle is None else self._depth
+        return ROOM * share * self._bend
 
     def in_vain(self, level: float, throttles: int, requests: int) -> float:
         """The share of throttles, if it is about the same well below the top; else 0."""

@@ -116,7 +116,7 @@ class Pace:
         self._patience_ns = min(MOST_PATIENCE_NS, 2 * self._patience_ns)
         if not is_alike:
             self._patience_ns = FIRST_PATIENCE_NS
-        self._throttled_at = max(LEAST_PER_SECOND, let_through)
+        self._throttled_at = max(LEAST_PER_SECOND, let_through, self._descent.least / BELOW)
         self.per_second, self._step = BELOW * self._throttled_at, STEP
 
     def _admitted_per_second(self, now: Sample, paused_until_ns: int) -> float:
