@@ -168,8 +168,8 @@ class Chamber:
 
     def strikes(self) -> list[dict[str, Any]]:
         """What struck so far, in order."""
-        path = self._scratch / "strikes"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        found = [json.loads(path.read_text()) for path in self._scratch.glob("struck.*")]
+        return sorted(found, key=lambda one: int(one["at"]))
 
     def steps(self) -> set[str]:
         """The steps that were met, with their role, where they were to be written down."""

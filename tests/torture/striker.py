@@ -5,7 +5,7 @@ the standard library. A step of the disk is what the system is asked for, whoeve
 kind of file. A step of the engine is a function. Both are looked for only where an order, or the
 wish to have all written down, asks for them.
 
-That it struck is written down before it does: once for each order, whatever dies.
+That it strikes is written down before it does: once for each order, whatever dies.
 """
 
 import errno
@@ -17,6 +17,7 @@ import os
 import random
 import signal
 import sys
+import time
 import traceback
 
 CALLS = {
@@ -98,6 +99,7 @@ class Order:
         self.helps = helps
         self.leader = os.getppid()
         self.seen = 0
+        self.victim = None
 
     def struck(self):
         return has_struck(self.folder, self.number)
@@ -114,13 +116,24 @@ class Order:
         if self.helps and not self.is_wanted():
             return False
         self.seen += 1
-        if self.seen != self.nth:
-            return False
+        return self.seen == self.nth and self.claim()
+
+    def claim(self):
+        """Write down that it strikes; False where another process was first.
+
+        At once and whole, for another order may kill this process at any moment.
+        """
+        self.victim = self.find_victim()
+        line = {"order": self.number, "at": time.monotonic_ns()}
+        line |= {"by": os.getpid(), "victim": self.victim}
+        draft = f"{self.folder}/claim.{self.number}.{os.getpid()}"
+        say(draft, json.dumps(line))
         try:
-            mark = REAL["open"](f"{self.folder}/struck.{self.number}", os.O_CREAT | os.O_EXCL)
+            REAL["link"](draft, f"{self.folder}/struck.{self.number}")
         except FileExistsError:
             return False
-        os.close(mark)
+        finally:
+            REAL["unlink"](draft)
         return True
 
     def has_begun(self):
@@ -132,14 +145,11 @@ class Order:
 
     def strike(self):
         """Do it. Comes back where another process was struck, or where the disk is to fail."""
-        victim = self.victim()
-        line = {"order": self.number, "by": os.getpid(), "victim": victim}
-        say(f"{self.folder}/strikes", json.dumps(line))
-        if victim is None:
+        if self.victim is None:
             raise OSError(errno.EIO, "struck")
-        os.kill(victim, signal.SIGKILL)
+        os.kill(self.victim, signal.SIGKILL)
 
-    def victim(self):
+    def find_victim(self):
         if self.deed == "fail":
             return None
         if self.deed == "kill parent":
