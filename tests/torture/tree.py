@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 POLL_SECONDS = 0.02
+LOOKS = 10
 
 
 def members(session: int) -> list[int]:
@@ -34,6 +35,15 @@ def session_of(pid: int) -> int:
 def descriptors(pid: int) -> int:
     """How many files a process has open."""
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def fewest_descriptors(pid: int) -> int:
+    """How many files a process keeps open; one that it is just writing is none of them."""
+    found = []
+    for _ in range(LOOKS):
+        found.append(descriptors(pid))
+        time.sleep(POLL_SECONDS)
+    return min(found)
 
 
 def send(pid: int, number: signal.Signals) -> bool:
