@@ -1,5 +1,5 @@
-"""The compiled core: token buckets, the retry classifier, the metrics slabs, a search, and
-a set of claims.
+"""The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
+claims, and the columns of results.
 
 Compiled because each is called several times per record by every worker, and because the buckets
 need memory order, which Python has no word for. Each is a file of its own, included below; here is
@@ -8,10 +8,14 @@ what they share.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItem
+from cpython.long cimport PyLong_AsLongLongAndOverflow
 from cpython.object cimport PyObject
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport ceil
-from libc.stdint cimport int64_t, uint64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
 
 cdef extern from "_atomics.h" nogil:
     ctypedef int64_t word "penstock_word"
@@ -85,3 +89,4 @@ include "_classifier.pxi"
 include "_slab.pxi"
 include "_needles.pxi"
 include "_claims.pxi"
+include "_columns.pxi"

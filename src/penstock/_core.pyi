@@ -1,4 +1,5 @@
-"""The compiled core: token buckets, the retry classifier, the metrics slabs, and a search.
+"""The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
+claims, and the columns of results.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
 nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
@@ -230,3 +231,24 @@ class Claims:
 
         True too where there is no room for it, which is so from some 60 million keys on.
         """
+
+Packed = tuple[int, bytes | None, bytes]  # how many are null, validity, data
+PackedText = tuple[int, bytes | None, bytes, bytes]  # offsets before the data
+
+def pack_int64(values: tuple[int | None, ...]) -> Packed:
+    """The buffers of an Arrow column of 64-bit integers; what is larger becomes the nearest.
+
+    Validity is a bitmap, or None where no value is null; those after the last value are unset.
+    """
+
+def pack_float64(values: tuple[float | None, ...]) -> Packed:
+    """The buffers of a column of doubles."""
+
+def pack_bool(values: tuple[bool | None, ...]) -> Packed:
+    """The buffers of a column of booleans, which are a bitmap too."""
+
+def pack_text(values: tuple[str | None, ...]) -> PackedText:
+    """The buffers of a column of UTF-8 texts with 32-bit offsets; a lone surrogate becomes `?`.
+
+    Raises OverflowError where they are more than 2 GiB together.
+    """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pytest
 
@@ -15,8 +13,6 @@ from penstock.ledger.schema import (
     RESULT_SCHEMA_HASH,
     ResultRows,
     batch_of,
-    column_of,
-    mended,
 )
 from penstock.record import Result
 
@@ -69,27 +65,7 @@ def test_what_arrow_cannot_hold_is_mended_and_not_lost() -> None:
     assert batch.column("output_tokens").to_pylist() == [2**63 - 1, 1]
 
 
-@pytest.mark.parametrize("name", RESULT_SCHEMA.names)
-def test_a_column_of_one_value_is_what_the_same_value_was_each_time(name: str) -> None:
-    field = RESULT_SCHEMA.field(name)
-    values: list[Any] = ["a", "é\ud800"] if field.type == pa.string() else [3]
-    if field.type == pa.bool_():
-        values = [True, False]
-    if field.type == pa.int64():
-        values.append(2**70)
-    if field.nullable:
-        values.append(None)
-    for value in values:
-        column = column_of([value] * 300, field.type)
-        column.validate(full=True)
-        assert column.equals(pa.array([mended(value)] * 300, field.type))
-        assert column_of([value], field.type).equals(column[:1])
-    other = {3: 4, True: False}.get(values[0], "b")
-    mixed = [values[0], other, values[0]]
-    assert column_of(mixed, field.type).equals(pa.array(mixed, field.type))
-
-
-def test_the_digest_of_a_batch_of_repeated_values_is_that_of_what_a_reader_finds() -> None:
+def test_the_digest_of_a_batch_is_that_of_what_a_reader_finds() -> None:
     batch = batch_of([dead(row) for row in range(256)])
     stream = pa.BufferOutputStream()
     with pa.ipc.new_stream(stream, batch.schema) as writer:
