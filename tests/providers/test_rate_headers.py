@@ -77,6 +77,13 @@ def test_a_reset_beyond_a_minute_tells_a_limit_of_the_day() -> None:
     assert rate_limits(headers)[0] == RateLimit("requests", 14_400, 86_400, 30)
 
 
+def test_tokens_are_the_minute_s_though_their_reset_is_six() -> None:
+    """What OpenAI's reference shows, and servers that copy it send: 150,000 a day would crawl."""
+    shown = openai(limit_tokens="150000", remaining_tokens="149984", reset_tokens="6m0s")
+    assert rate_limits(shown)[1] == RateLimit("tokens", 150_000, 60, 16)
+    assert rate_limits(shown | {"x-ratelimit-reset-tokens": "7h"})[1].window_seconds == 86_400
+
+
 def test_a_full_minute_s_reset_is_the_minute_s_though_clocks_differ_a_little() -> None:
     headers = anthropic() | {"anthropic-ratelimit-requests-reset": "2026-03-24T12:01:02+00:00"}
     assert rate_limits(headers)[0].window_seconds == 60

@@ -7,8 +7,11 @@
 
 Gemini and DeepSeek send none. A reset is a duration (`6m0s`), a number of seconds, or a date by RFC
 3339; it is when the limit is whole again, and so never later than its window: more than a minute
-means that the limit is the day's (Groq's requests are). Azure sends 0 and -1 where it does not
-know. What can't be read says nothing: a header must never break a run.
+means that a limit of requests is the day's (Groq's is). Nobody names a day's tokens there, while
+OpenAI's own reference shows `6m0s` beside 150,000 tokens a minute, and servers copy that: taken for
+a day's, a run would crawl. So for tokens only what is beyond an hour counts as the day's. Azure
+sends 0 and -1 where it does not know. What can't be read says nothing: a header must never break a
+run.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ Counted = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
 SECOND: Final = 1
 MINUTE: Final = 60
+HOUR: Final = 3600
 DAY: Final = 86_400
 
 MOST: Final = 10**12  # what is above it is no limit, whatever it says
@@ -87,7 +91,8 @@ def _limit(headers: Mapping[str, str], counted: Counted, name: str) -> RateLimit
     remaining = whole(headers.get(name.format("remaining"), ""))
     used = 0 if remaining is None else max(0, limit - remaining)
     seconds = reset_seconds(headers.get(name.format("reset"), ""), headers.get("date", ""))
-    return RateLimit(counted, limit, MINUTE if seconds <= MINUTE + LATE else DAY, used)
+    of_minute = seconds <= (MINUTE if counted == "requests" else HOUR) + LATE
+    return RateLimit(counted, limit, MINUTE if of_minute else DAY, used)
 
 
 def _per_second(headers: Mapping[str, str]) -> RateLimit | None:
