@@ -27,6 +27,12 @@ def test_short_numbers_have_three_digits_and_a_scale(number: float, expected: st
     assert words.short(number) == expected
 
 
+def test_one_of_a_thing_is_no_several() -> None:
+    assert words.counted(1, "throttle") == "1 throttle"
+    assert words.counted(0, "retry", "retries") == "0 retries"
+    assert words.counted(1234, "throttle") == "1,234 throttles"
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -105,11 +105,12 @@ def raise_lines(found: Why) -> Iterator[str]:
 
 def retry_lines(found: Why) -> Iterator[str]:
     """What was asked again, and what that may have cost."""
-    from penstock.observe.words import count, short
+    from penstock.observe.words import count, counted, short
 
     use = found.use
     retries = sum(use.retries.values())
-    yield f"{count(retries)} retries and {count(use.throttles)} throttles of {count(use.requests)}"
+    again = counted(retries, "retry", "retries")
+    yield f"{again} and {counted(use.throttles, 'throttle')} of {count(use.requests)}"
     if not retries:
         return
     by_class = sorted(use.retries.items(), key=lambda one: -one[1])

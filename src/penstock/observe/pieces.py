@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from penstock.observe.snapshot import Snapshot
-from penstock.observe.words import count, duration, money, percent, rate, seconds, short
+from penstock.observe.words import count, counted, duration, money, percent, rate, seconds, short
 
 SEPARATOR = " · "
 
@@ -38,12 +38,12 @@ def traffic(snapshot: Snapshot) -> Iterator[str]:
     yield f"{rate(snapshot.rate_now)} now"
     yield f"{rate(snapshot.rate_mean)} mean"
     yield f"{count(snapshot.in_flight)} in flight"
-    yield f"{count(snapshot.retries)} retries"
-    yield f"{count(snapshot.throttles)} throttles"
+    yield counted(snapshot.retries, "retry", "retries")
+    yield counted(snapshot.throttles, "throttle")
     if snapshot.reused:
         yield f"{count(snapshot.reused)} reused"
     if snapshot.deduplicated:
-        yield f"{count(snapshot.deduplicated)} duplicates"
+        yield counted(snapshot.deduplicated, "duplicate")
 
 
 def usage(snapshot: Snapshot) -> Iterator[str]:

@@ -13,6 +13,7 @@ from penstock.observe.bottleneck import main_reason
 from penstock.observe.limiting import limit_words
 from penstock.observe.words import (
     count,
+    counted,
     duration,
     money,
     percent,
@@ -118,7 +119,7 @@ def outcome(report: Report) -> str:
 
 
 def letters(number: int) -> str:
-    return "1 dead letter" if number == 1 else f"{count(number)} dead letters"
+    return counted(number, "dead letter")
 
 
 def sections(report: Report) -> Iterator[Section]:
@@ -222,8 +223,8 @@ def time_words(report: Report) -> str:
 def request_words(report: Report) -> str:
     parts = (
         count(report.requests),
-        f"{count(report.retries)} retries",
-        f"{count(report.throttles)} throttles",
+        counted(report.retries, "retry", "retries"),
+        counted(report.throttles, "throttle"),
     )
     return " · ".join(parts)
 

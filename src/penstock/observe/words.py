@@ -12,6 +12,11 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 throttle`, `0 throttles`, `1,234 retries`; `many` where it is not `one` with an s."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
 def short(number: float) -> str:
     """Three digits and a scale: `999`, `45.2k`, `1.23M`."""
     for scale, letter in _SCALES:
