@@ -140,6 +140,17 @@ def simulated_url(job: Job, origin: str) -> str:
     return origin + path
 
 
+def likely_url(job: Job) -> str | None:
+    """Where the API may be at a server that has none at its root; None where a path was given.
+
+    The other dialects bring their own path.
+    """
+    parts = urlsplit(job.base_url)
+    if job.provider not in (OPENAI, RESPONSES) or parts.path.strip("/"):
+        return None
+    return f"{parts.scheme}://{parts.netloc}/v1"
+
+
 def url_of(base_url: str, path: str) -> str:
     """The URL of a request; a base URL's query is that of all its requests."""
     if not path:

@@ -68,7 +68,8 @@ def test_a_key_that_is_refused_is_exit_4_and_a_row_without_a_request_is_told(
     penstock: Penstock, job: list[str], tmp_path: Path
 ) -> None:
     with spawn(Settings(key="right")) as locked:
-        assert penstock(*job, "--base-url", locked.base_url).code == 4
+        refused = penstock(*job, "--base-url", locked.base_url)
+    assert refused.code == 4 and refused.out.splitlines()[-1].startswith("Check the key")
     json_lines(tmp_path / "in.jsonl", [{"text": None}, {"text": "b"}])
     found = penstock(*job)
     assert found.code == 3 and "row 0 · no request can be made: " in found.out

@@ -33,6 +33,7 @@ change a request are not shown here.
 """
 
 MOST_RECORDS = 1000
+FATAL = "fatal"
 
 
 def try_some(inputs: tuple[str, ...], records: int, spread_out: bool, **flags: Any) -> int:
@@ -48,7 +49,7 @@ def try_some(inputs: tuple[str, ...], records: int, spread_out: bool, **flags: A
         columns = columns_here()
         for one in tried:
             click.echo("\n".join([*shown(one, columns), ""]))
-        click.echo(summary_words(tried))
+        click.echo("\n".join([summary_words(tried), *what_next(tried, job)]))
     return code_of(tried)
 
 
@@ -184,9 +185,21 @@ def summary_words(tried: Sequence[Tried]) -> str:
     return f"{told} · {tokens} tokens · p50 {seconds(sums['p50_seconds'])}"
 
 
+def what_next(tried: Sequence[Tried], job: Job) -> Iterator[str]:
+    """What to change, where the provider refuses for good."""
+    from penstock.endpoints import first_of
+    from penstock.engine.stopping import what_to_change
+
+    for one in tried:
+        attempt = one.attempt
+        if attempt is not None and attempt.verdict.kind == FATAL:
+            yield what_to_change(attempt.verdict.error_class, attempt.status, first_of(job))
+            return
+
+
 def code_of(tried: Sequence[Tried]) -> int:
     """The exit code: the provider's refusal for good before single failures."""
-    if any(one.attempt is not None and one.attempt.verdict.kind == "fatal" for one in tried):
+    if any(one.attempt is not None and one.attempt.verdict.kind == FATAL for one in tried):
         return EXIT_PROVIDER
     return EXIT_COMPLETE if all(one.answered for one in tried) else EXIT_DEAD_LETTERS
 

@@ -112,8 +112,8 @@ class RunEndpoints:
             self._start_renewing(index, fatal)
 
     def _take_out(self, fatal: Fatal) -> None:
-        state, name = self._states[fatal.endpoint], self._plans[fatal.endpoint].name
-        why = fatal_verdict(fatal, name)
+        state, plan = self._states[fatal.endpoint], self._plans[fatal.endpoint]
+        name, why = plan.name, fatal_verdict(fatal, plan.name, plan.job)
         state.out, state.cause = True, why.message.removeprefix(f"{name} ")
         if all(one.out for one in self._states):
             self._on_stop(why)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-from penstock import errors
+from penstock import addresses, errors
 from penstock.engine.messages import Fatal
+from penstock.job import Job
 from penstock.observe.words import money
 
 LEAST_ENDED = 100  # records, before --stop-failed judges
@@ -23,6 +24,7 @@ WHAT_TO_CHANGE = {
     "redirect": "Give --base-url as the provider documents it",
     "not_found": "Check --base-url, and --model",
 }
+NOWHERE = (404, 405)  # statuses of what is not at a URL
 
 
 class Stopped(msgspec.Struct, frozen=True):
@@ -49,15 +51,23 @@ def interrupted(number: signal.Signals) -> Stopped:
     return Stopped(128 + number, f"interrupted by {number.name}")
 
 
-def fatal_verdict(fatal: Fatal, endpoint: str) -> Stopped:
-    """The provider refuses for good."""
+def fatal_verdict(fatal: Fatal, endpoint: str, job: Job) -> Stopped:
+    """The provider refuses for good; `job` is as it is for that endpoint."""
     said = f" (HTTP {fatal.status})" if fatal.status else ""
     words = f": {fatal.message}" if fatal.message else ""
     return Stopped(
         errors.EXIT_PROVIDER,
         f"{endpoint} refuses for good, {fatal.error_class}{said}{words}",
-        WHAT_TO_CHANGE.get(fatal.error_class, "See what the provider says"),
+        what_to_change(fatal.error_class, fatal.status, job),
     )
+
+
+def what_to_change(error_class: str, status: int, job: Job) -> str:
+    """What may mend a refusal for good."""
+    likely = addresses.likely_url(job) if status in NOWHERE else None
+    if likely is not None:
+        return f"Check --base-url: the API of most servers is below /v1, so {likely}"
+    return WHAT_TO_CHANGE.get(error_class, "See what the provider says")
 
 
 def too_many_failed(ended: int, failed: int, share: float) -> bool:
