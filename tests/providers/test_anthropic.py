@@ -291,17 +291,27 @@ CLASSIFIER = Classifier(RULES)
 
 
 def error(type: str, **others: Any) -> bytes:
-    said = {"type": type, "message": "no", **others}
+    said = {"type": type, "message": "no"} | others
     return json.dumps({"type": "error", "error": said, "request_id": "req_1"}).encode()
 
 
 SPENT = {"details": {"error_code": "enforced_spend_limit_reached"}}
+CREDIT = "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing"
+QUOTED = f"messages.0: {CREDIT}"
 CELLS = [
     (400, error("invalid_request_error"), "rejected", "invalid_request"),
+    (400, error("invalid_request_error", message=CREDIT), "fatal", "quota"),
+    (
+        400,
+        error("invalid_request_error", message=f"it says: {CREDIT}"),
+        "rejected",
+        "invalid_request",
+    ),
     (401, error("authentication_error"), "fatal", "auth"),
     (402, error("billing_error"), "fatal", "quota"),
     (403, error("permission_error"), "fatal", "permission"),
-    (404, error("not_found_error"), "fatal", "model"),
+    (404, error("not_found_error"), "rejected", "not_found"),
+    (404, error("not_found_error", message="model: claude-x"), "fatal", "model"),
     (404, b"404 page not found", "fatal", "not_found"),
     (405, error("invalid_request_error"), "fatal", "not_found"),
     (409, error("conflict_error"), "retry", "conflict"),

@@ -309,6 +309,8 @@ TOKENS_DAY = "GenerateContentInputTokensPerModelPerDay"
 WAIT = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "36s"}
 BAD_KEY = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"}
 
+NO_MODEL = b'"models/x is not found for API version v1beta, or is not supported for it"'
+
 CELLS = [
     (400, error(400, "INVALID_ARGUMENT"), "rejected", "invalid_request"),
     (400, error(400, "FAILED_PRECONDITION"), "rejected", "invalid_request"),
@@ -316,7 +318,8 @@ CELLS = [
     (401, error(401, "UNAUTHENTICATED"), "fatal", "auth"),
     (402, error(402, "WHAT"), "fatal", "quota"),
     (403, error(403, "PERMISSION_DENIED"), "fatal", "permission"),
-    (404, error(404, "NOT_FOUND"), "fatal", "model"),
+    (404, error(404, "NOT_FOUND"), "rejected", "not_found"),
+    (404, error(404, "NOT_FOUND").replace(b'"no"', NO_MODEL), "fatal", "model"),
     (404, b"<html>", "fatal", "not_found"),
     (413, b"", "rejected", "request_too_large"),
     (429, error(429, "RESOURCE_EXHAUSTED"), "throttled", "rate_limit"),

@@ -38,7 +38,27 @@ def verdict(status: int, raw: bytes) -> tuple[str, str]:
     return found.kind, found.error_class
 
 
+LITELLM_MODEL = "/chat/completions: Invalid model name passed in model=nope. Call `/v1/models`"
+
+
+def litellm(code: int, type: str, message: str = "no") -> bytes:
+    """A status as a text is its code, for whatever it answers itself or passes on."""
+    return body({"error": {"message": message, "type": type, "param": None, "code": str(code)}})
+
+
 CELLS = [
+    # LiteLLM
+    (400, litellm(400, "invalid_request_error"), "rejected", "invalid_request"),
+    (400, litellm(400, "invalid_request_error", LITELLM_MODEL), "fatal", "model"),
+    (400, litellm(400, "no_db_connection"), "fatal", "auth"),
+    (401, litellm(401, "auth_error"), "fatal", "auth"),
+    (408, litellm(408, "timeout_error"), "retry", "server_timeout"),
+    (429, litellm(429, "throttling_error"), "throttled", "rate_limit"),
+    (500, litellm(500, "internal_server_error"), "retry", "server_error"),
+    (500, b"Internal Server Error", "retry", "server_error"),
+    # FastAPI
+    (404, body({"detail": "Not Found"}), "fatal", "not_found"),
+    (422, body({"detail": [{"loc": ["body"], "msg": "no"}]}), "rejected", "invalid_request"),
     # OpenAI: retry
     (408, openai(), "retry", "server_timeout"),
     (409, openai(), "retry", "conflict"),

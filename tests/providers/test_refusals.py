@@ -44,7 +44,11 @@ def test_every_shape_of_an_error_body_is_read(
         (b" \r\n", "HTTP 429 with an empty body"),
         (b"<html><head><title>502 Bad\nGateway</title>", "HTTP 429: 502 Bad Gateway"),
         (b"upstream connect error\x00\x1b[31m", "HTTP 429: upstream connect error [31m"),
-        (b'{"detail":"Not Found"}', 'HTTP 429: {"detail":"Not Found"}'),
+        (b'{"detail":"Not Found"}', "Not Found"),
+        (b'{"status":"failure","message":"a header is required"}', "a header is required"),
+        (b'{"success":false,"errors":[{"code":1,"message":"a"},{"message":"b"}]}', "a; b"),
+        (b'{"type":"about:blank","title":"Bad","detail":"the model","status":400}', "the model"),
+        (b'{"what":1}', 'HTTP 429: {"what":1}'),
         (b'{"error":null}', 'HTTP 429: {"error":null}'),
         (b'{"error":{"mess', 'HTTP 429: {"error":{"mess'),
         (b"[]", "HTTP 429: []"),
@@ -58,6 +62,36 @@ def test_a_body_that_is_no_error_object_is_told_and_marked(raw: bytes, message: 
 def test_an_error_without_a_message_has_its_status_as_one() -> None:
     assert refusal({"error": {"code": "c"}}).message == "HTTP 429"
     assert refusal({"error": {"message": {"en": "no"}}}).message == "HTTP 429"
+
+
+def test_what_fastapi_finds_wrong_with_a_body_is_told_with_its_place() -> None:
+    missing = {"type": "missing", "loc": ["body", "messages"], "msg": "Field required", "input": {}}
+    odd = {"type": "int_parsing", "loc": ["body", "n", 0], "msg": "Input should be an integer"}
+    found = read_refusal(422, {}, json.dumps({"detail": [missing, odd]}).encode())
+    assert found.message == ("body.messages: Field required; body.n.0: Input should be an integer")
+    assert refusal({"error": {"message": [missing]}}).message == "body.messages: Field required"
+    assert refusal({"error": {"error": {"message": "within"}}}).message == "within"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "code"),
+    [
+        (400, "Your credit balance is too low to access the API.", "credit_balance_too_low"),
+        (400, "prompt: Your credit balance is too low", None),
+        (400, "/chat/completions: Invalid model name passed in model=x. Call", "model_not_found"),
+        (400, "anthropic_messages: Invalid model name passed in model=x.", "model_not_found"),
+        (400, "he wrote: 'Invalid model name passed in model=x'", None),
+        (404, "model: claude-x", "model_not_found"),
+        (404, "File file_1 was not found", None),
+        (404, "models/x is not found for API version v1beta", "model_not_found"),
+        (500, "model: claude-x", None),
+    ],
+)
+def test_what_stops_a_run_and_is_said_in_words_alone_has_a_code(
+    status: int, message: str, code: str | None
+) -> None:
+    body = {"error": {"message": message, "type": "t"}}
+    assert read_refusal(status, {}, json.dumps(body).encode()).code == code
 
 
 def test_the_wait_is_read_from_headers_message_and_details() -> None:

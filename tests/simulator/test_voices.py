@@ -55,6 +55,12 @@ def test_gemini_says_what_only_its_details_say() -> None:
     assert "PerDay" in gone[0]["violations"][0]["quotaId"] and len(gone) == 1
 
 
+def test_anthropic_and_gemini_say_in_words_alone_that_a_model_is_not_there() -> None:
+    gone = refusals.unknown_model("m")
+    assert worded(ANTHROPIC, gone)[2]["error"]["message"] == "model: m"
+    assert worded(GEMINI, gone)[2]["error"]["message"].startswith("models/m is not found")
+
+
 def test_gemini_calls_a_wrong_key_an_invalid_argument() -> None:
     status, _, body = worded(GEMINI, refusals.wrong_key("k"))
     assert (status, body["error"]["status"]) == (400, "INVALID_ARGUMENT")

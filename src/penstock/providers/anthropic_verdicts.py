@@ -6,37 +6,19 @@ from typing import Final
 
 from penstock.providers.verdicts import (
     ANY_STATUS,
+    COMMON_RULES,
     ERROR_IN_200,
     FATAL,
     REJECTED,
     RETRY,
-    SUCCEEDED,
     THROTTLED,
-    TRANSPORT_RULES,
-    UNREADABLE,
     Rule,
     with_error_in_200,
 )
 
 RULES: Final[tuple[Rule, ...]] = with_error_in_200(
     (
-        *TRANSPORT_RULES,
-        (200, None, SUCCEEDED, ""),
-        (400, None, REJECTED, "invalid_request"),  # 422 and the rest of 4xx follow it
-        (401, None, FATAL, "auth"),
-        (402, None, FATAL, "quota"),
-        (403, None, FATAL, "permission"),
-        # The path and the model are the job's: what is not there is there for no record.
-        (404, None, FATAL, "model"),
-        (404, UNREADABLE, FATAL, "not_found"),
-        (405, None, FATAL, "not_found"),
-        (407, None, FATAL, "auth"),
-        (408, None, RETRY, "server_timeout"),
-        (409, None, RETRY, "conflict"),
-        (413, None, REJECTED, "request_too_large"),
-        (425, None, RETRY, "conflict"),
-        (429, None, THROTTLED, "rate_limit"),
-        (500, None, RETRY, "server_error"),
+        *COMMON_RULES,
         (504, None, RETRY, "server_timeout"),
         (529, None, THROTTLED, "overloaded"),
         # The type counts wherever it is said: a gateway may answer 200, or 500 for all of them.
@@ -45,7 +27,7 @@ RULES: Final[tuple[Rule, ...]] = with_error_in_200(
         (ANY_STATUS, "authentication_error", FATAL, "auth"),
         (ANY_STATUS, "permission_error", FATAL, "permission"),
         (ANY_STATUS, "billing_error", FATAL, "quota"),
-        (ANY_STATUS, "not_found_error", FATAL, "model"),
+        (ANY_STATUS, "not_found_error", REJECTED, "not_found"),
         (ANY_STATUS, "rate_limit_error", THROTTLED, "rate_limit"),
         (ANY_STATUS, "overloaded_error", THROTTLED, "overloaded"),
         (ANY_STATUS, "timeout_error", RETRY, "server_timeout"),

@@ -13,12 +13,18 @@ from typing import Any, Final
 
 from penstock.providers.mending import parsed
 from penstock.providers.provider import Refusal
+from penstock.providers.spoken import spoken_code
 from penstock.providers.verdicts import DAILY_QUOTA, UNREADABLE
 from penstock.providers.waits import wait_seconds
 
 MESSAGE_CHARACTERS: Final = 500
 KEY_CHARACTERS: Final = 100
 HEAD_BYTES: Final = 16 * 1024  # of an unreadable body, to look for a title in
+
+# Where errors have their words, that of most first; and how far they are looked for.
+WORDS: Final = ("message", "detail", "msg", "error", "errors", "title")
+MOST_DEEP: Final = 4
+MOST_LISTED: Final = 5
 
 PER_DAY: Final = "PerDay"  # in the id of a Google quota
 
@@ -27,17 +33,20 @@ TITLE: Final = re.compile(r"<title[^>]{0,200}>([^<]{1,300})</title", re.IGNORECA
 
 def read_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """What a response that is no success says; never raises."""
-    error = error_object(parsed(body))
+    value = parsed(body)
+    error = error_object(value)
     if error is None:
-        message = unreadable_message(status, body)
+        message = one_line(words_in(value)) or unreadable_message(status, body)
         return Refusal(None, UNREADABLE, message, wait_seconds(headers, message))
-    return refusal_of(error, headers, f"HTTP {status}")
+    refusal = refusal_of(error, headers, f"HTTP {status}")
+    refusal.code = spoken_code(status, refusal.message) or refusal.code
+    return refusal
 
 
 def refusal_of(error: Mapping[str, Any], headers: Mapping[str, str], otherwise: str) -> Refusal:
     """An error object as a refusal; `otherwise` is its message where it has none."""
-    said, details = error.get("message"), error.get("details")
-    message = (one_line(said) if isinstance(said, str) else "") or one_line(otherwise)
+    details = error.get("details")
+    message = one_line(words_in(error)) or one_line(otherwise)
     return Refusal(
         key(detailed(details)) or key(error.get("code")),
         key(error.get("type")) or key(error.get("status")),
@@ -58,6 +67,27 @@ def error_object(value: Any) -> dict[str, Any] | None:
     if isinstance(error, str) and error:
         return {**value, "message": value.get("message") or error}
     return value if value.get("object") == "error" else None
+
+
+def words_in(value: Any, depth: int = 0) -> str:
+    """What a decoded error says, of whichever framework; empty where it says nothing.
+
+    Such as FastAPI's `{"detail": "Not Found"}`, and its `{"detail": [{"loc": ["body", "messages"],
+    "msg": "Field required"}]}`.
+    """
+    if isinstance(value, str):
+        return value
+    if depth == MOST_DEEP:
+        return ""
+    if isinstance(value, list):
+        listed = (words_in(one, depth + 1) for one in value[:MOST_LISTED])
+        return "; ".join(words for words in listed if words)
+    if not isinstance(value, dict):
+        return ""
+    found = (words_in(value.get(name), depth + 1) for name in WORDS)
+    words = next((one for one in found if one), "")
+    place = value.get("loc")
+    return f"{'.'.join(map(str, place))}: {words}" if words and isinstance(place, list) else words
 
 
 def detailed(details: Any) -> Any:

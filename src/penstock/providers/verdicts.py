@@ -3,13 +3,15 @@
 A rule is (status, key, kind, error class), read by the compiled classifier: see `_core.Classifier`
 for which of several rules wins. Attempts without an HTTP status of their own have negative
 numbers. A key is a provider's error code or type; message text never decides, as it is part of no
-contract.
+contract, but for the few that `spoken` knows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
+
+from penstock.providers.spoken import CREDIT, MODEL
 
 # status, key, kind, error class
 Rule = tuple[int, str | None, str, str]
@@ -65,6 +67,35 @@ TRANSPORT_RULES: Final[tuple[Rule, ...]] = (
     (BAD_RESPONSE, None, RETRY, "bad_response"),
     (ERROR_IN_200, None, RETRY, "error_in_200"),
 )
+
+# What a status means whoever answers, unless a dialect's own code or type says more. A number that
+# is not here follows its hundred: 422 is judged as 400 is, 502 as 500.
+STATUS_RULES: Final[tuple[Rule, ...]] = (
+    (200, None, SUCCEEDED, ""),
+    (400, None, REJECTED, "invalid_request"),
+    (401, None, FATAL, "auth"),
+    (402, None, FATAL, "quota"),
+    (403, None, FATAL, "permission"),
+    # An error object that names no code of its own speaks of the record (a file that is not there),
+    # and makes a dead letter. Any other 404 says that the API, the deployment or the model is not
+    # at this URL: no record can do better, so none is blamed, and a million rows are not burnt.
+    (404, None, REJECTED, "not_found"),
+    (404, UNREADABLE, FATAL, "not_found"),
+    (405, None, FATAL, "not_found"),
+    (407, None, FATAL, "auth"),
+    (408, None, RETRY, "server_timeout"),
+    (409, None, RETRY, "conflict"),
+    (413, None, REJECTED, "request_too_large"),
+    (425, None, RETRY, "conflict"),
+    (429, None, THROTTLED, "rate_limit"),
+    (500, None, RETRY, "server_error"),
+    # By code: OpenAI's, and what some servers say in words alone (see `spoken`).
+    (ANY_STATUS, MODEL, FATAL, "model"),
+    (ANY_STATUS, CREDIT, FATAL, "quota"),
+)
+
+# What all dialects have in common.
+COMMON_RULES: Final[tuple[Rule, ...]] = (*TRANSPORT_RULES, *STATUS_RULES)
 
 # What Google's APIs say in an error's details (google.rpc.ErrorInfo): a bad key is a 400 there.
 GOOGLE_RULES: Final[tuple[Rule, ...]] = (

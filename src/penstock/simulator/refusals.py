@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from penstock.simulator.limits import Throttle
+
+MODEL_NOT_FOUND: Final = "model_not_found"
 
 
 class Refusal(NamedTuple):
@@ -17,6 +19,7 @@ class Refusal(NamedTuple):
     param: str | None = None
     headers: str = ""
     wait_ns: int = 0  # until the request would pass; 0 where that is not said
+    subject: str = ""  # what a provider's own words name
 
 
 def unknown_path(method: str, path: str) -> Refusal:
@@ -54,7 +57,8 @@ def unknown_model(model: str) -> Refusal:
     return Refusal(
         404,
         f"The model `{model}` does not exist or you do not have access to it",
-        code="model_not_found",
+        code=MODEL_NOT_FOUND,
+        subject=model,
     )
 
 

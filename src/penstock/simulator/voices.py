@@ -14,7 +14,7 @@ from penstock.simulator.limits import (
     SlidingWindow,
     wait_headers,
 )
-from penstock.simulator.refusals import Refusal
+from penstock.simulator.refusals import MODEL_NOT_FOUND, Refusal
 from penstock.simulator.script import Answer
 
 
@@ -70,7 +70,7 @@ class AzureVoice(OpenAIVoice):
         return headers.get("api-key") or bearer(headers)
 
     def error(self, refusal: Refusal) -> tuple[int, str, Any]:
-        if refusal.code == "model_not_found":
+        if refusal.code == MODEL_NOT_FOUND:
             refusal = refusal._replace(code="DeploymentNotFound")
         elif refusal.code == "invalid_prompt":
             refusal = refusal._replace(code="content_filter", param="prompt")
@@ -99,6 +99,8 @@ class AnthropicVoice:
 
     def error(self, refusal: Refusal) -> tuple[int, str, Any]:
         kind = ANTHROPIC_TYPES.get(refusal.status, "invalid_request_error")
+        if refusal.code == MODEL_NOT_FOUND:
+            refusal = refusal._replace(message=f"model: {refusal.subject}")
         error: dict[str, Any] = {"type": kind, "message": refusal.message}
         if refusal.code == "insufficient_quota":
             error["details"] = {"error_code": "enforced_spend_limit_reached"}
@@ -142,6 +144,9 @@ class GeminiVoice:
 
     def error(self, refusal: Refusal) -> tuple[int, str, Any]:
         status = 400 if refusal.code == "invalid_api_key" else refusal.status
+        if refusal.code == MODEL_NOT_FOUND:
+            words = f"models/{refusal.subject} is not found for API version v1beta"
+            refusal = refusal._replace(message=words)
         error: dict[str, Any] = {
             "code": status,
             "message": refusal.message,
