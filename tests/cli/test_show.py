@@ -5,6 +5,7 @@ from pathlib import Path
 from cli.conftest import Penstock
 from ledger.ledger_rows import answer
 from ledger.ledger_run import Run, json_lines
+from penstock.cli.show import lines_of
 
 
 def test_a_row_is_shown_with_all_that_is_known(penstock: Penstock, stopped: Run) -> None:
@@ -65,3 +66,13 @@ def test_a_row_without_a_request_has_no_curl(penstock: Penstock, tmp_path: Path)
 def test_a_row_that_is_not_there_is_a_usage_error(penstock: Penstock, stopped: Run) -> None:
     found = penstock("show", stopped.run_dir.path, "--row", 10)
     assert (found.code, found.out) == (2, "") and "the input ends before it" in found.err
+
+
+def test_base64_is_cut_short_for_reading_and_nothing_else_is() -> None:
+    picture = "iVBORw0KGgoAAAANSUhEUgAA" + "A1b+" * 500
+    shown = "iVBORw0KGgoAAAANSUhEUgAA... (2.02 kB of base64)"
+    for before, after in (('{"data":"', '"}'), ("data:image/png;base64,", ""), ('"', '"')):
+        assert lines_of(f"{before}{picture}{after}") == [f"{before}{shown}{after}"]
+    assert lines_of({"data": picture, "n": 1}) == [f'{{"data":"{shown}","n":1}}']
+    for text in ("a" * 500, "a word " * 100, '"' + "a word " * 100 + '"', f"x{picture[:150]}"):
+        assert lines_of(text.strip()) == [text.strip()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +19,18 @@ if TYPE_CHECKING:
 HELP = """Show all that is known of one row: its input, its request, and every copy of its result.
 
 --curl prints a command that sends the row's request again; where the key goes it names the variable
-that holds it. The input is read again: call it from where the run was called.
+that holds it. The input is read again: call it from where the run was called. Base64 of images and
+files is cut short; --curl and --json have it whole.
 
 \b
     penstock show answers.parquet.run --row 17
     penstock show answers.parquet.run --row 17 --curl | sh
 """
+
+
+# As it stands in JSON and in a data: URL; words have spaces among so many letters.
+BASE64 = re.compile(r"""(?<=[",])[A-Za-z0-9+/]{200,}={0,2}(?=["\s]|\Z)""")
+SHOWN_BASE64 = 24
 
 
 def show(run_dir: str, row: int, as_curl: bool, as_json: bool) -> int:
@@ -91,7 +98,15 @@ def lines_of(value: Any) -> list[str]:
 
     text = value if isinstance(value, str) else msgspec.json.encode(value, enc_hook=str).decode()
     # A time is text to JSON too.
-    return visible(text.strip('"') if isinstance(value, datetime) else text).splitlines() or [""]
+    text = text.strip('"') if isinstance(value, datetime) else text
+    return visible(BASE64.sub(cut_short, text)).splitlines() or [""]
+
+
+def cut_short(base64: re.Match[str]) -> str:
+    """What of a long base64 is worth reading: what it is shows in its first characters."""
+    from penstock.observe.words import size
+
+    return f"{base64[0][:SHOWN_BASE64]}... ({size(len(base64[0]))} of base64)"
 
 
 command = GroupedCommand(
