@@ -135,3 +135,14 @@ def test_what_can_not_work_is_refused(options: dict[str, Any], match: str) -> No
 def test_other_providers_take_neither_body_nor_pointers(options: dict[str, Any]) -> None:
     with pytest.raises(JobError, match="for --provider http"):
         OpenAI(Job(model="m", prompt="x", **options))
+
+
+def test_an_answer_that_did_not_match_and_why_follow_the_messages_of_a_chat() -> None:
+    more = [{"role": "assistant", "content": "{}"}, {"role": "user", "content": "n is missing"}]
+    first = {"role": "user", "content": "a"}
+    chat = dialect(body='{"messages": [{"role": "user", "content": {{ text | tojson }}}]}')
+    assert json.loads(chat.request(record(text="a"), more).body)["messages"] == [first, *more]
+    assert json.loads(chat.request(record(text="a")).body)["messages"] == [first]
+    for asked in (dialect(), dialect(body="[1]"), dialect(body='{"messages": "a"}')):
+        again = asked.request(record(text="a"), more).body
+        assert json.loads(again) == json.loads(asked.request(record(text="a")).body)

@@ -73,11 +73,14 @@ class Http:
         check_columns(self.template, columns)
 
     def request(self, record: Record, more: Sequence[dict[str, Any]] = ()) -> Request:
-        """See Provider; there is no conversation that `more` could follow."""
+        """See Provider; `more` follows the messages of a body that has some, as chats have.
+
+        All other bodies are asked again as they are.
+        """
         if record.fields is None:
             raise UnrenderableRecord(record.problem or "the row is no record with columns")
         try:
-            body = self.body(self.template.render(record.fields))
+            body = self.body(self.template.render(record.fields), more)
         except RenderError as error:
             raise UnrenderableRecord(one_line(str(error))) from None
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
@@ -86,15 +89,21 @@ class Http:
         hashed = request_hash(self.url_path, body)
         return Request("", body, hashed, predicted_tokens(len(body)), 0)
 
-    def body(self, text: str) -> bytes:
+    def body(self, text: str, more: Sequence[dict[str, Any]]) -> bytes:
         """What is sent: the text as it is, with the job's parameters laid over it."""
         raw = text.strip().encode()
         value = msgspec.json.decode(raw)
-        if not self.params:
+        if not (self.params or more):
             return raw
         if not isinstance(value, dict):
-            raise RenderError("--body makes no object that a --param could be a field of")
-        return ENCODER.encode(laid_over(value, self.params))
+            if self.params:
+                raise RenderError("--body makes no object that a --param could be a field of")
+            return raw
+        value = laid_over(value, self.params)
+        messages = value.get("messages")
+        if more and isinstance(messages, list):
+            value["messages"] = [*messages, *more]
+        return ENCODER.encode(value)
 
     def headers(self, key: str | None) -> dict[str, str]:
         """See Provider."""
