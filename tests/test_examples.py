@@ -122,6 +122,8 @@ def test_every_command_of_the_examples_readme_works(folder: Path, shell: Shell) 
     assert all(one["description"] in one["description_de"] for one in translated)
     captions = (folder / "out/captions.jsonl").read_text().splitlines()
     assert [json.loads(one)["outcome"] for one in captions] == ["succeeded"] * 24
+    embedded = rows(folder / "out/embedded.parquet")
+    assert len(embedded) == 1000 and {len(one["embedding"]) for one in embedded} == {256}
     by = Counter(one["endpoint"] for one in rows(folder / "out/failed_over.parquet"))
     assert by.total() == 200 and len(by) == 2 and min(by.values()) <= 50, by
 

@@ -28,7 +28,7 @@ LEVELS = (
     ("origins",),
     ("endpoints",),
     ("addresses",),
-    ("answer_schema", "job", "record", "version", "disk_stream", "_core", "_wire"),
+    ("answer_schema", "job", "record", "vector", "version", "disk_stream", "_core", "_wire"),
     ("disk",),
     ("errors", "system"),
 )

@@ -35,6 +35,11 @@ MOST_SLOTS = 65_536  # a slot is a task, and a connection while it waits for an 
 Slots = Annotated[int, msgspec.Meta(ge=1, le=MOST_SLOTS)]
 KeepResponse = Literal["failed", "always", "never"]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=1000)]
+MOST_DIMENSIONS = 65_536
+Dimensions = Annotated[int, msgspec.Meta(ge=1, le=MOST_DIMENSIONS)]
+MOST_ROWS_PER_REQUEST = 2048  # OpenAI's
+RowsPerRequest = Annotated[int, msgspec.Meta(ge=1, le=MOST_ROWS_PER_REQUEST)]
+EMBED = "embed"
 ProviderName = Literal["openai", "openai-responses", "azure", "anthropic", "gemini", "http"]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 MOST_USD = 1_000_000.0  # for a million tokens, or for a run: picodollars must fit into 64 bits
@@ -133,6 +138,33 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = False
 
     # --- the request ------------------------------------------------------------------------------
+    task: Annotated[
+        Literal["chat", "embed"],
+        option(
+            "Request",
+            "What is asked for: chat answers a prompt; embed makes a vector of it, in the output's "
+            "column `embedding`.",
+            metavar="chat|embed",
+            identity=True,
+        ),
+    ] = "chat"
+    dimensions: Annotated[
+        Dimensions | None,
+        option(
+            "Request",
+            "With --task embed: how many numbers a vector is to have (as many as the model makes).",
+            metavar="N",
+            identity=True,
+        ),
+    ] = None
+    rows_per_request: Annotated[
+        RowsPerRequest | None,
+        option(
+            "Request",
+            "With --task embed: the most records that one request asks for (256; with gemini 100).",
+            metavar="N",
+        ),
+    ] = None
     provider: Annotated[
         ProviderName,
         option(
@@ -473,6 +505,16 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     ] = False
 
     @property
+    def embeds(self) -> bool:
+        """Whether vectors are asked for."""
+        return self.task == EMBED
+
+    @property
+    def given_price(self) -> dict[str, float]:
+        """--price; a vector has no output that could cost anything."""
+        return {"output": 0.0, **self.price} if self.embeds and self.price else self.price
+
+    @property
     def stop_failed_share(self) -> float:
         """--stop-failed as a share, 0..1."""
         return parse_percent(self.stop_failed, "stop_failed")
@@ -623,6 +665,7 @@ def check(job: Job) -> None:
             "--api-key-refresh is given without --api-key-command",
             "Name the command that prints the key.",
         )
+    check_task(job)
     check_structure(job)
     check_media(job)
     check_url("base_url", job.base_url, query=API_VERSION)
@@ -677,6 +720,43 @@ def check_messages(job: Job) -> None:
     if job.prompt is None and all(one.role != "user" for one in job.messages):
         raise JobError(
             "no message of --messages is the user's", 'Give one with role = "user", or a --prompt.'
+        )
+
+
+# What makes or asks for an answer in words, and what the provider's parameters for that are called.
+FOR_CHAT = (
+    *("system", "messages", "image", "file", "schema", "flatten", "body", "pointer"),
+    *("affinity", "on_truncated", "max_output_retries"),
+)
+CHAT_PARAMS = ("tools", "tool_choice", "response_format", "max_tokens", "max_completion_tokens")
+
+
+def check_task(job: Job) -> None:
+    """Raises JobError for an option that says nothing to the job's task."""
+    if not job.embeds:
+        for name in ("dimensions", "rows_per_request"):
+            if getattr(job, name) is not None:
+                flag = "--" + name.replace("_", "-")
+                raise JobError(
+                    f"{flag} is given without --task embed", "Leave it out, or give both."
+                )
+        return
+    usual = Job()
+    for name in FOR_CHAT:
+        if getattr(job, name) != getattr(usual, name):
+            raise JobError(
+                f"--{name.replace('_', '-')} is given, which is not for --task embed",
+                "A vector is made of the text that --prompt makes: leave it out.",
+            )
+    for name in job.param:
+        if name.split(".")[0] in CHAT_PARAMS:
+            raise JobError(
+                f"--param {name} is given, which is not for --task embed", "Leave it out."
+            )
+    if job.response == "always":
+        raise JobError(
+            "--response always is given, which is not for --task embed",
+            "A response holds the vectors of many records, and they are in the output.",
         )
 
 

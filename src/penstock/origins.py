@@ -20,7 +20,16 @@ from penstock import endpoints
 from penstock.answer_schema import check_schema, is_path, read_schema
 from penstock.endpoints import check_endpoints
 from penstock.errors import JobError
-from penstock.job import MOST, MOST_SLOTS, Job, Option, check, options
+from penstock.job import (
+    MOST,
+    MOST_DIMENSIONS,
+    MOST_ROWS_PER_REQUEST,
+    MOST_SLOTS,
+    Job,
+    Option,
+    check,
+    options,
+)
 
 # Paths in a job file are relative to the file.
 PATH_KEYS = frozenset({"output", "prompt_file", "api_key_file", "run_dir", "ca_file", "media_dir"})
@@ -38,6 +47,11 @@ OF_OPTION = {
     "max_output_retries": "a whole number from 0 to 1,000",
 }
 LONG = ("messages", "schema")
+MOST_OF_OPTION = {
+    "max_concurrency": MOST_SLOTS,
+    "dimensions": MOST_DIMENSIONS,
+    "rows_per_request": MOST_ROWS_PER_REQUEST,
+}
 EXPECTED: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number of at least 1",
@@ -293,7 +307,7 @@ def plain_text(key: str, value: Any) -> Any:
 
 def misfit(one: Option, value: Any, where: str) -> JobError:
     """The error for a value that an option can't have."""
-    most = MOST_SLOTS if one.name == "max_concurrency" else MOST
+    most = MOST_OF_OPTION.get(one.name, MOST)
     too_large = isinstance(value, int) and value > most
     allowed = f"at most {most:,}" if too_large else expected(one)
     return JobError(f"{where} {value!r}: expected {allowed}", f"{where}: {one.help}")

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, get_type_hints
+from typing import Any, cast, get_type_hints
 
 import pytest
 
 from penstock.job import Job
+from penstock.providers.embedder import EmbeddingProvider, Embeddings
 from penstock.providers.provider import Answer, Provider, provider_for
 from penstock.record import Record
+from penstock.vector import numbers_of, packed, text_of
 
 pytestmark = pytest.mark.xdist_group("official clients")
 
@@ -284,3 +286,67 @@ def test_what_is_wrong_with_an_answer_follows_the_conversation(provider: str) ->
         ["user", "assistant", "user"],
         ["user", "model", "user"],
     )
+
+
+TEXTS = ("a", "b")
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+def test_openai_s_client_would_ask_for_the_same_vectors(provider: str) -> None:
+    from openai.types import EmbeddingCreateParams
+
+    for options in ({}, {"dimensions": 8, "param": {"user": "u"}}):
+        asked = dialect(provider, task="embed", prompt="{{ t }}", **options)
+        requests = [asked.request(Record(0, "f:1", fields={"t": text})) for text in TEXTS]
+        joined = cast(EmbeddingProvider, asked).joined(requests)
+        conforms(json.loads(joined.body), EmbeddingCreateParams)
+
+
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_vectors_that_openai_s_client_reads_are_read(is_base64: bool) -> None:
+    from openai.types import CreateEmbeddingResponse, Embedding
+    from openai.types.create_embedding_response import Usage
+
+    response = CreateEmbeddingResponse(
+        object="list",
+        model="m",
+        data=[
+            Embedding(index=place, object="embedding", embedding=[place, 0.5]) for place in (1, 0)
+        ],
+        usage=Usage(prompt_tokens=9, total_tokens=9),
+    )
+    said = response.model_dump()
+    if is_base64:  # what the client asks for, and unpacks before it makes its types
+        for one in said["data"]:
+            one["embedding"] = text_of(packed(one["embedding"]))
+    asked = cast(EmbeddingProvider, dialect("openai", task="embed", prompt="x"))
+    found = asked.embeddings(json.dumps(said).encode(), 2)
+    assert isinstance(found, Embeddings) and found.input_tokens == 9
+    assert list(map(numbers_of, found.vectors)) == [[0.0, 0.5], [1.0, 0.5]]
+
+
+def test_google_s_client_would_ask_for_the_same_vectors() -> None:
+    from google.genai import types
+
+    asked = dialect("gemini", task="embed", prompt="{{ t }}", dimensions=8)
+    requests = [asked.request(Record(0, "f:1", fields={"t": text})) for text in TEXTS]
+    joined = cast(EmbeddingProvider, asked).joined(requests)
+    for text, one in zip(TEXTS, json.loads(joined.body)["requests"], strict=True):
+        content = types.Content.model_validate(one.pop("content"))
+        assert [part.text for part in content.parts or ()] == [text]
+        assert one.pop("model") == "models/m"
+        config = types.EmbedContentConfig.model_validate(one)
+        assert config.output_dimensionality == 8
+
+
+def test_vectors_that_google_s_client_reads_are_read() -> None:
+    from google.genai import types
+
+    response = types.EmbedContentResponse(
+        embeddings=[types.ContentEmbedding(values=[n, 0.5]) for n in (1, 2)]
+    )
+    said = response.model_dump_json(by_alias=True, exclude_none=True).encode()
+    asked = cast(EmbeddingProvider, dialect("gemini", task="embed", prompt="x"))
+    found = asked.embeddings(said, 2)
+    assert isinstance(found, Embeddings)
+    assert list(map(numbers_of, found.vectors)) == [[1.0, 0.5], [2.0, 0.5]]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.simulator.embeddings import embed, embedding_body, unpack_vector
+from penstock.simulator.embeddings import embed, embedding_body, refuse, unpack_vector
 from penstock.simulator.questions import Question
 
 
@@ -33,3 +33,29 @@ def test_a_request_s_dimensions_win() -> None:
     body = json.loads(embedding_body(Question("m", ("a",), 3, dimensions=5), 16))
     assert len(body["data"][0]["embedding"]) == 5
     assert body["usage"] == {"prompt_tokens": 3, "total_tokens": 3}
+
+
+@pytest.mark.parametrize(
+    ("texts", "status"),
+    [
+        (("a",) * 100, None),
+        (("a",) * 101, "At most 100 texts"),
+        (("a", ""), "empty text"),
+        (("a" * 400, "b"), "context length"),
+        (("a" * 32,) * 100, None),
+    ],
+)
+def test_one_text_too_many_or_that_is_none_has_the_whole_request_refused(
+    texts: tuple[str, ...], status: str | None
+) -> None:
+    refusal = refuse(texts, 100, 64)
+    if status is None:
+        assert refusal is None
+    else:
+        assert refusal is not None and refusal.status == 400 and status in refusal.message
+
+
+def test_all_texts_together_may_not_be_too_long() -> None:
+    assert refuse(("a" * 40_000,) * 30, 100, 0) is None
+    refusal = refuse(("a" * 40_000,) * 31, 100, 0)
+    assert refusal is not None and refusal.code == "max_tokens_per_request"

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 import xxhash
 
 from penstock.errors import UsageError
+from penstock.job import EMBED
 from penstock.ledger.copies import Copies
 from penstock.ledger.figures import Figures
 from penstock.ledger.manifest import Manifest
 from penstock.ledger.merge import RANGE_ROWS, Merge, single_batch
-from penstock.ledger.results import results
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.schema import RESULT_SCHEMA
 from penstock.record import SUCCEEDED
@@ -55,6 +55,11 @@ class Side(msgspec.Struct, frozen=True):
     path: Path
     directory: RunDirectory
     manifest: Manifest
+
+    @property
+    def embeds(self) -> bool:
+        """Whether its answers are vectors."""
+        return bool(self.manifest.job.get("task") == EMBED)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -191,11 +196,17 @@ def joined_by_id(first: Side, second: Side, folder: Path) -> Iterator[Joined]:
     rows = [Copies(side.directory, side.manifest.run_id).end for side in (first, second)]
     parts = 1 + max(rows) // PART_ROWS
     files = [
-        deal(results(side.path, partial=True), side, [folder / f"{name}-{n}" for n in range(parts)])
+        deal(counted(side), side, [folder / f"{name}-{n}" for n in range(parts)])
         for name, side in zip(SIDES, (first, second), strict=True)
     ]
     for one, other in zip(*files, strict=True):
         yield together(read(one), read(other), "id")
+
+
+def counted(side: Side) -> Iterator[pa.RecordBatch]:
+    """The results of a run that count, as the ledger has them."""
+    copies = Copies(side.directory, side.manifest.run_id)
+    return (merged.results for merged in Merge(copies).ranges(copies.end))
 
 
 def deal(batches: Iterable[pa.RecordBatch], side: Side, files: list[Path]) -> list[Path]:

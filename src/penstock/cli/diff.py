@@ -59,7 +59,7 @@ def diff(
         print_json(json_of(found))
     else:
         print_sections(headline(found), sections(found, run_a, run_b))
-        print_differences(found, run_a, run_b)
+        print_differences(found, run_a, run_b, (first.embeds, second.embeds))
     return 0
 
 
@@ -139,15 +139,22 @@ def latency(sums: Figures) -> str:
     return f"p50 {seconds(sums.quantile_seconds(0.5))} · p99 {seconds(sums.quantile_seconds(0.99))}"
 
 
-def print_differences(found: Comparison, run_a: str, run_b: str) -> None:
+def print_differences(found: Comparison, run_a: str, run_b: str, embeds: tuple[bool, bool]) -> None:
     """Some rows that ended otherwise, both answers beside each other."""
     from penstock.cli.beside import beside, columns_here
     from penstock.observe.words import visible
 
     for one in found.shown:
         name = f" ({visible(one.id)})" if one.id is not None else ""
-        sides = ((run_a, said(one.first)), (run_b, said(one.second)))
+        sides = ((run_a, told(one.first, embeds[0])), (run_b, told(one.second, embeds[1])))
         click.echo("\n".join(["", f"row {one.row}{name}", *beside(*sides, columns_here())]))
+
+
+def told(result: dict[str, Any], embeds: bool) -> str:
+    """What is said of a result to people."""
+    from penstock.vector import words
+
+    return words(said(result)) if embeds else said(result)
 
 
 def said(result: dict[str, Any]) -> str:

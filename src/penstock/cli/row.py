@@ -12,7 +12,7 @@ from penstock.cli.request import Shown, shown
 from penstock.engine.opening import job_of_redo
 from penstock.engine.redo import job_of
 from penstock.errors import InputError, PenstockError
-from penstock.job import Job
+from penstock.job import EMBED, Job
 from penstock.ledger.choice import Copy, choose
 from penstock.ledger.copies import Copies
 from penstock.ledger.export import open_inputs
@@ -23,6 +23,7 @@ from penstock.ledger.segment_reader import VerifiedBatch
 from penstock.providers.provider import UnrenderableRecord, provider_for
 from penstock.record import SUCCEEDED, Record
 from penstock.sources.attachments import attacher
+from penstock.vector import numbers_of
 
 NOT_THERE: Final = "Look at `penstock status` for how many rows there are; the first is row 0."
 
@@ -57,7 +58,7 @@ def read_row(path: Path, number: int) -> Row:
     """
     directory = RunDirectory(path)
     manifest = directory.manifest()
-    copies = copies_of(directory, manifest.run_id, number)
+    copies = copies_of(directory, manifest.run_id, number, manifest.job.get("task") == EMBED)
     record, request, problem = None, None, ""
     try:
         record = open_inputs(directory, manifest).record(number, manifest.job["id"])
@@ -71,13 +72,15 @@ def read_row(path: Path, number: int) -> Row:
     return Row(number=number, record=record, request=request, problem=problem, copies=copies)
 
 
-def copies_of(directory: RunDirectory, run_id: str, number: int) -> list[Found]:
-    """Every verified copy of a row, and which of them counts."""
+def copies_of(
+    directory: RunDirectory, run_id: str, number: int, embeds: bool = False
+) -> list[Found]:
+    """Every verified copy of a row, and which of them counts; `embeds`: those are vectors."""
     found: dict[Copy, dict[str, Any]] = {}
 
     def seen(batch: VerifiedBatch) -> None:
         for position in pc.indices_nonzero(pc.equal(batch.batch["row"], number)).to_pylist():
-            result = batch.batch.slice(position, 1).to_pylist()[0]
+            result = with_numbers(batch.batch.slice(position, 1).to_pylist()[0], embeds)
             mark = batch.mark
             succeeded = result["outcome"] == SUCCEEDED
             place = (mark.epoch, mark.worker, mark.segment, mark.batch, position)
@@ -86,6 +89,14 @@ def copies_of(directory: RunDirectory, run_id: str, number: int) -> list[Found]:
     Copies(directory, run_id, seen)
     counted = choose(found) if found else None
     return [Found(found[copy], copy == counted) for copy in sorted(found, key=lambda c: c.place)]
+
+
+def with_numbers(result: dict[str, Any], embeds: bool) -> dict[str, Any]:
+    """A result with its vector as the output has it."""
+    if not embeds:
+        return result
+    vector = None if result["output"] is None else numbers_of(result["output"])
+    return {**result, "output": None, "embedding": vector}
 
 
 def job_for(directory: RunDirectory, manifest: Manifest, copies: list[Found]) -> Job:

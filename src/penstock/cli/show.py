@@ -56,11 +56,15 @@ def spoken(row: Row) -> Iterator[str]:
     """The row's prompt beside its answer, where it has both."""
     from penstock.cli.beside import beside, columns_here
     from penstock.providers.render import asked
+    from penstock.vector import words_of
 
     counted = next((one.result for one in row.copies if one.counts), None)
     if row.request is None or counted is None:
         return
+    vector = counted.get("embedding")
     answer = counted["output"] if counted["output"] is not None else counted["error_message"]
+    if vector is not None:
+        answer = words_of(vector)
     prompt = asked(row.request.body.encode())
     yield from beside(("prompt", prompt), ("answer", answer or ""), columns_here())
 
@@ -81,12 +85,16 @@ def sections(row: Row) -> Iterator[Section]:
 
 def copy_sections(one: Found, *, others: bool) -> Iterator[Section]:
     """One copy of the result; its columns without a value left out."""
+    from penstock.vector import words_of
+
     note = ""
     if others:
         note = ", the one that counts" if one.counts else ", which does not count"
     yield "result", [f"{one.result['outcome']}{note}"]
     for name, value in one.result.items():
-        if value is not None and name not in ("row", "outcome"):
+        if name == "embedding" and value is not None:
+            yield f"  {name}", [words_of(value)]
+        elif value is not None and name not in ("row", "outcome"):
             yield f"  {name}", lines_of(value)
 
 

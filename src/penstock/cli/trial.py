@@ -19,6 +19,7 @@ from penstock.job import Job
 
 if TYPE_CHECKING:
     from penstock.engine.trial import Tried
+    from penstock.providers.provider import Answer
     from penstock.record import Record
 
 HELP = """Ask for a few records, and show prompt beside answer, tokens and latency.
@@ -117,7 +118,11 @@ def said(one: Tried) -> str:
     if attempt is None:
         return ""
     if attempt.answer is not None:
-        return attempt.answer.output or ""
+        from penstock.providers.embedder import Embeddings
+        from penstock.vector import words
+
+        said = attempt.answer.output or ""
+        return words(said) if isinstance(attempt.answer, Embeddings) else said
     return attempt.refusal.message if attempt.refusal else ""
 
 
@@ -134,7 +139,7 @@ def json_of(one: Tried) -> dict[str, Any]:
         "where": one.record.where,
         "outcome": "succeeded" if one.answered else "failed",
         "prompt": asked(one.request.body) if one.request else None,
-        "output": answer.output if answer else None,
+        **output_of(answer),
         "finish_reason": answer.finish_reason if answer else None,
         "model": answer.model if answer else None,
         "input_tokens": answer.input_tokens if answer else None,
@@ -147,6 +152,16 @@ def json_of(one: Tried) -> dict[str, Any]:
         "error_message": one.problem or one.fate.message or (None if answer else refused),
         "request_hash": one.request.request_hash if one.request else None,
     }
+
+
+def output_of(answer: Answer | None) -> dict[str, Any]:
+    """The answer for --json: its text, or its vector."""
+    from penstock.providers.embedder import Embeddings
+    from penstock.vector import numbers_of
+
+    if isinstance(answer, Embeddings):
+        return {"output": None, "embedding": numbers_of(answer.output or "")}
+    return {"output": answer.output if answer else None}
 
 
 def error_class(one: Tried) -> str | None:

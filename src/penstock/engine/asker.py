@@ -54,7 +54,7 @@ class Asker:
         self._redactor = Redactor(())
         self._classifier = Classifier(provider.rules)
         self._succeeded = self._classifier.classify(OK)
-        self._predictor = TokenPredictor()
+        self.predictor = TokenPredictor()
         self._headers: Mapping[str, str] = {}
         self.key_number = -1  # how often the headers were set anew
         # Few hold a connection while they wait for a ticket: else every slot would open one.
@@ -80,7 +80,7 @@ class Asker:
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
         weight_bytes = ask.weight_bytes or len(ask.body)
-        predicted = self._predictor.predict(weight_bytes, ask.output_tokens)
+        predicted = self.predictor.predict(weight_bytes, ask.output_tokens)
         sending, key_number = Sending(self, *predicted, monotonic_ns()), self.key_number
         request = Request(self._url_of(ask.path), self._headers, ask.body)
         self.waiting += 1
@@ -145,7 +145,7 @@ class Asker:
         request_id = self._provider.request_id(headers)
         if self.looks_at_limits:
             self._look_at_limits(headers)
-        status, said = self._read(ask.path, response.status, headers, body)
+        status, said = self._read(ask, response.status, headers, body)
         if isinstance(said, Answer):
             return Attempt(self._succeeded, response.status, alone, said, None, body, request_id)
         verdict = self._classifier.classify(status, said.code, said.type)
@@ -161,13 +161,13 @@ class Asker:
             self.on_limits(told)
 
     def _read(
-        self, path: str, status: int, headers: Mapping[str, str], body: bytes
+        self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, Answer | Refusal]:
         """What a response says, and the number by which the verdict table knows it."""
         if not 200 <= status < 300:
             return status, self._provider.refusal(status, headers, body)
         try:
-            said = self._provider.answer(path, body)
+            said = self._provider.answer(ask.path, body)
         except BadResponse as error:
             return BAD_RESPONSE, Refusal(message=str(error))
         return (OK if isinstance(said, Answer) else ERROR_IN_200), said
@@ -194,7 +194,7 @@ class Asker:
                 input_used = answer.input_tokens
             if answer.output_tokens is not None:
                 output_used = answer.output_tokens
-            self._predictor.learn(body_bytes, input_used, output_used)
+            self.predictor.learn(body_bytes, input_used, output_used)
             self.answers += 1
             self.answers_ns += sending.took_ns
             self.output_tokens += output_used

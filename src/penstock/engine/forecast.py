@@ -21,6 +21,7 @@ import msgspec
 from penstock import _core
 from penstock.endpoints import Endpoint, endpoints_of
 from penstock.engine import capacity, limits
+from penstock.engine.grouping import most_of, rows_that_fit
 from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.engine.rates import Rates, cost_pusd, usd
 from penstock.job import MOST_SLOTS, Job
@@ -37,7 +38,7 @@ OUTPUT_RANGE: Final = (0.1, 4.0)
 FIRST_SECONDS: Final = 0.5  # to an answer's first token
 SECONDS_PER_TOKEN: Final = 0.015
 LATENCY_RANGE: Final = (0.3, 3.0)
-# One request's CPU in a worker, with what the supervisor has to do for it.
+# One record's CPU in a worker, with what the supervisor has to do for it.
 CPU_SECONDS: Final = 60e-6
 
 Z95: Final = 1.96
@@ -174,16 +175,20 @@ def forecast(
 ) -> Forecast:
     """What `rows` rows of a job will take; `rates` are the model's, where they are known."""
     asked = rows * sampled.asked_share
+    at_once = rows_that_fit(most_of(job), mean(sampled.input_tokens).expected)
     known = measured if measured and measured.records >= LEAST_MEASURED else None
     each_input = mean(sampled.input_tokens, rows).times(
         known.input_ratio if known else Interval(*GUESSED_RATIO)
     )
     each_output = bounded(known.output_tokens, sampled) if known else guessed_output(sampled)
+    if job.embeds:
+        each_output = exactly(0)
     latency = (known.latency_seconds if known else None) or guessed_latency(each_output)
     attempts = known.attempts if known else 1.0
     tokens_in, tokens_out = each_input.times(asked), each_output.times(asked)
-    requests = round(asked * attempts)
-    needs = needed_seconds(job, requests, tokens_in, tokens_out, latency, workers)
+    requests = math.ceil(round(asked * attempts) / at_once)
+    needs = needed_seconds(job, requests, tokens_in, tokens_out, latency)
+    needs["cpu"] = exactly(asked * attempts).times(CPU_SECONDS / workers)
     limiting = max(needs, key=lambda name: needs[name].expected)
     return Forecast(
         rows=rows,
@@ -240,7 +245,6 @@ def needed_seconds(
     tokens_in: Interval,
     tokens_out: Interval,
     latency: Interval,
-    workers: int,
 ) -> dict[str, Interval]:
     """How long each limit alone would take."""
     amounts: Mapping[int, Interval] = {
@@ -256,7 +260,6 @@ def needed_seconds(
     }
     slots = min(MOST_SLOTS, capacity.usual_slots(endpoints))
     needs["concurrency"] = latency.times(requests / min(slots, max(requests, 1)))
-    needs["cpu"] = exactly(requests).times(CPU_SECONDS / workers)
     return needs
 
 

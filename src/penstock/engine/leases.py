@@ -53,11 +53,13 @@ class Waiting(msgspec.Struct, frozen=True):
 class LeaseTable:
     """Which worker holds what; `done` is the run's set of committed rows, which others add to.
 
-    `slots` are those of all workers together, and may be changed.
+    `slots` are those of all workers together, and may be changed. A request is for so many rows
+    `at_once`: no lease is cut to fewer.
     """
 
-    def __init__(self, done: RowSet, slots: int = 0) -> None:
+    def __init__(self, done: RowSet, slots: int = 0, at_once: int = 1) -> None:
         self._done = done
+        self._at_once = at_once
         self.slots = slots
         self._waiting: deque[Waiting] = deque()
         self._credit: dict[int, int] = {}
@@ -183,7 +185,8 @@ class LeaseTable:
         """The most rows that one lease may have: all, unless too few wait for all the credit."""
         waiting = self.waiting_rows
         workers = sum(credit > 0 for credit in self._credit.values())
-        return -(-waiting // workers) if self.hungry and workers else max(1, waiting)
+        fair = -(-waiting // workers) if self.hungry and workers else waiting
+        return max(self._at_once, fair)
 
     def _grant(self, worker: int, waiting: Waiting) -> Grant:
         self._leases += 1

@@ -27,7 +27,7 @@ class Leasing:
         self._feeder = Feeder(
             plan.shards, plan.known_shards, plan.books.done, plan.job.limit, plan.target
         )
-        self.table = LeaseTable(plan.books.done, plan.first_slots)
+        self.table = LeaseTable(plan.books.done, plan.first_slots, plan.rows_at_once)
         self._gate_open = False
         self._first_ready_ns = 0
         self._hungry = asyncio.Event()

@@ -28,6 +28,7 @@ from penstock.engine import capacity, descriptors, limits
 from penstock.engine.books import Books
 from penstock.engine.credentials import Access, access_to
 from penstock.engine.forecast import Measured, exactly, mean, sample_requests
+from penstock.engine.grouping import Most, largest_request, most_of
 from penstock.engine.limiter_file import LimiterFile, open_limiter, path_of
 from penstock.engine.messages import Prices
 from penstock.engine.plan import EndpointPlan, Plan, Turns
@@ -39,6 +40,7 @@ from penstock.engine.tuning import with_tuned
 from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
 from penstock.job import Job, identity
 from penstock.ledger.account import Account
+from penstock.ledger.embedding import Embedding
 from penstock.ledger.epoch import begin_epoch
 from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
@@ -234,6 +236,7 @@ def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:
         prefix=job.prefix,
         id_column=job.id,
         parsed=parsed_for(job.schema, job.flatten, Path(job.output)),
+        embedding=Embedding(job.dimensions) if job.embeds else None,
     )
     check_types(Path(job.output), columns)
     id_column = schema.id_column(job.id)
@@ -326,7 +329,7 @@ def adopt(job: Job, disk: Disk, directory: RunDirectory, checked: Checked) -> Ma
             inputs=list(checked.inputs.frozen),
             input_schema=checked.columns.inputs,
             output_schema=checked.columns.types,
-            shard_rows=limits.shard_rows(capacity.usual_slots(endpoints_of(job))),
+            shard_rows=shard_rows(job),
             batch_lines=checked.inputs.batch_lines,
         )
         directory.create(disk, manifest)
@@ -358,7 +361,8 @@ def begin(
     if redo is not None:
         job = job_of_redo(job, redo)
     cursor = None if redo else recovered.cursor
-    largest = largest_cost(checked.provider, checked.sample)
+    at_once = most_of(job)
+    largest = largest_cost(checked.provider, checked.sample, at_once)
     endpoints = endpoints_of(job)
     wanted, most = capacity.slots_of(endpoints), descriptors.allowed()
     usual = capacity.usual_slots(endpoints)
@@ -411,6 +415,7 @@ def begin(
         record_workers=lock.record_workers,
         total=len(target) if target is not None else total_rows(checked.inputs, job.limit),
         shelves=shelves,
+        rows_at_once=at_once.rows,
         turns=Turns(
             partial(checked.inputs.shards, rows=manifest.shard_rows),
             partial(own_shelf, disk, directory, manifest.run_id, generation),
@@ -560,8 +565,17 @@ def tight_limits(buckets: Sequence[limits.Bucket], largest: int) -> Iterator[str
             )
 
 
-def largest_cost(provider: Provider, sample: Iterable[Record]) -> int:
-    """The largest number of tokens that a sampled record is predicted to take."""
+def shard_rows(job: Job) -> int:
+    """Rows of a shard: as many as a request is for at least, or requests would be for fewer."""
+    usual = limits.shard_rows(capacity.usual_slots(endpoints_of(job)))
+    return max(usual, most_of(job).rows)
+
+
+def largest_cost(provider: Provider, sample: Iterable[Record], most: Most) -> int:
+    """The largest number of tokens that a request for sampled records is predicted to take."""
+    if most.tokens:
+        sampled, _ = sample_requests(provider, sample)
+        return largest_request(most, sampled.input_tokens)
     largest = 1
     for record in sample:
         with suppress(UnrenderableRecord):

@@ -65,6 +65,7 @@ class Plan(msgspec.Struct, kw_only=True):
     total: int | None  # rows, where known before the end of the input
     shelves: tuple[Shelf, ...] = ()  # results that are known, and need not be bought
     turns: Turns | None = None
+    rows_at_once: int = 1  # that one request may be for
 
     @property
     def first_slots(self) -> int:

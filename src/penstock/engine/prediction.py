@@ -20,9 +20,9 @@ SMOOTHING = 0.05
 class TokenPredictor:
     """Learns from settled answers of one model; one for each worker."""
 
-    def __init__(self) -> None:
+    def __init__(self, first_output: int = FIRST_OUTPUT_TOKENS) -> None:
         self._per_byte = FIRST_TOKENS_PER_BYTE
-        self._output = FIRST_OUTPUT_TOKENS
+        self._output = first_output
         self._recent: deque[int] = deque(maxlen=WINDOW)
         self._seen = 0
         self._look_at = 1  # so many answers; then at twice as many, and so on

@@ -39,7 +39,7 @@ def prices_of(job: Job, provider: Provider, sample: Iterable[Record]) -> Prices 
         known = {model: rates(job, model) for model in models}
         usual = dearest(priced_all(job, known))
         return Prices(dict(known), usual, budgeted=True)
-    at_once = changed(None, job.price)
+    at_once = changed(None, job.given_price)
     if not any(
         price_list.may_know(one.job.base_url, model)
         for one in endpoints_of(job)
@@ -58,7 +58,7 @@ def prices_of(job: Job, provider: Provider, sample: Iterable[Record]) -> Prices 
 
 def priced_all(job: Job, known: dict[str, Rates | None]) -> Sequence[Rates]:
     """The rates of all models. Raises JobError where one is missing."""
-    found = [one for one in (*known.values(), changed(None, job.price)) if one is not None]
+    found = [one for one in (*known.values(), changed(None, job.given_price)) if one is not None]
     missing = [model for model, one in known.items() if one is None]
     if missing or not found:
         which = f" of {missing[0]}" if missing else ""
@@ -77,7 +77,7 @@ def rates(job: Job, model: str) -> Rates | None:
     jobs = [one.job for one in endpoints_of(job)]
     asked = [one for one in jobs if one.model == model] or jobs
     listed = [price_list.look_up(one.base_url, model, one.param) for one in asked]
-    known = [one for found in listed if (one := changed(found, job.price)) is not None]
+    known = [one for found in listed if (one := changed(found, job.given_price)) is not None]
     return dearest(known) if known else None
 
 

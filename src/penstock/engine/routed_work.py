@@ -159,12 +159,12 @@ class RoutedWork(Work):
 
     # --- serving ----------------------------------------------------------------------------------
 
-    def _begin(self, pending: Pending) -> Request | None:
+    def _begin(self, pending: Pending, cell: int) -> Request | None:
         """See Work; a fresh record may find that another endpoint has its prefix."""
         lane = self._lanes[pending.lane]
         lane.starting -= 1
         self._render = lane.request
-        request = super()._begin(pending)
+        request = super()._begin(pending, cell)
         if request is None or not self._affinity_bytes or pending.probing:
             return request
         return request if route_of(pending).home >= 0 else self._at_home(pending, request)

@@ -18,6 +18,7 @@ from penstock.engine import limits
 from penstock.engine.asker import Asker
 from penstock.engine.attempt import Attempt
 from penstock.engine.credentials import extra_headers, find_key, secrets_of
+from penstock.engine.grouping import most_of
 from penstock.engine.judge import GOOD, Fate, judge_of
 from penstock.engine.opening import largest_cost, refuse_unsendable
 from penstock.engine.pacer import Pacer
@@ -70,7 +71,7 @@ async def ask_each(
     records: Sequence[Record],
 ) -> list[Tried]:
     """Ask for each record once."""
-    buckets = limits.buckets_of(job, largest_cost(provider, records))
+    buckets = limits.buckets_of(job, largest_cost(provider, records, most_of(job)))
     region = Region.make(Layout((len(buckets),), 1, 1))
     limiter = region.limiter()
     configure(limiter, buckets, monotonic_ns())

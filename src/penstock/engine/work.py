@@ -46,6 +46,8 @@ SHORTEST_TIMER_SECONDS = 0.001
 class Work:
     """The queue, the heap and the slots of a worker."""
 
+    rows_at_once = 1  # that a slot may take
+
     def __init__(
         self,
         *,
@@ -156,7 +158,7 @@ class Work:
             try:
                 if self._attach is not None and pending.request is None:
                     await self._read(pending, self._attach)
-                request = pending.request or self._begin(pending)
+                request = pending.request or self._begin(pending, cell)
                 lane = self._lanes[pending.lane]
                 if request is not None:
                     self._follow(pending, lane, await lane.asker.ask(request))
@@ -273,8 +275,11 @@ class Work:
         attached = self._loop.run_in_executor(self._readers, attach, pending.record)
         pending.attached = await attached
 
-    def _begin(self, pending: Pending) -> Request | None:
-        """The request of a fresh record; None where none can be made, and the record has ended."""
+    def _begin(self, pending: Pending, cell: int) -> Request | None:
+        """The request of a fresh record; None where none can be made, and the record has ended.
+
+        `cell` is where the slab tells which record the slot is busy with.
+        """
         record = pending.attached or pending.record
         pending.attached = None
         pending.first_ns = pending.first_ns or monotonic_ns()
@@ -343,7 +348,7 @@ class Work:
             chance=random.random(),
         )
         if decision.action == retry.FINISH:
-            self._ending.after_attempt(pending, attempt, decision.error_class)
+            self._give_up(pending, attempt, decision.error_class)
             return
         if not decision.counts:
             pending.attempts -= 1
@@ -361,6 +366,10 @@ class Work:
             lane.close_place()
             lane.note_throttled(throttles_in_a_row, wait, attempt)
         self._again(pending, throttled, decision)
+
+    def _give_up(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
+        """Asking again would not help: the record is a dead letter."""
+        self._ending.after_attempt(pending, attempt, error_class)
 
     def _judged(self, pending: Pending, lane: Lane, attempt: Attempt, judge: Judge) -> None:
         """End a record whose answer counts, or never will; ask the others again."""
@@ -425,7 +434,11 @@ class Work:
                 return
         if self._attach is not None:
             self._let_go(pending)
-        self._heap.push(monotonic_ns() + int(decision.delay_seconds * SECOND_NS), pending)
+        self._put_off(pending, decision.delay_seconds)
+
+    def _put_off(self, pending: Pending, delay_seconds: float) -> None:
+        """Put a record on the heap for so long."""
+        self._heap.push(monotonic_ns() + int(delay_seconds * SECOND_NS), pending)
 
     def _note_health(self, pending: Pending, lane: Lane, attempt: Attempt, unproven: bool) -> int:
         """Tell all workers how the endpoint fares; returns the throttles in a row.

@@ -32,6 +32,7 @@ from penstock.engine.committer import Committer
 from penstock.engine.death import follow_parent, ignore_terminal
 from penstock.engine.decoding import records_of_lease
 from penstock.engine.ending import Ending
+from penstock.engine.grouping import Most, most_of
 from penstock.engine.judge import judge_of
 from penstock.engine.lane import Lane
 from penstock.engine.leases import count
@@ -153,7 +154,8 @@ class Worker:
         for lane in self._lanes:
             self._use_key(lane)
         self._take_places(monotonic_ns())
-        self._queue_target = self._places
+        most = most_of(job)
+        self._queue_target = self._places * most.rows
         writer = SegmentWriter(
             Disk(),
             Path(setup.run_directory) / "segments",
@@ -162,7 +164,7 @@ class Worker:
             setup.worker,
         )
         self._committer = Committer(writer, self._committed, self._fail)
-        self._endings = Ending(
+        self._endings = ending_of(job)(
             self._committer,
             self._slab,
             [lane.name for lane in self._lanes],
@@ -170,7 +172,7 @@ class Worker:
             setup.keep_response,
         )
         self._unbought = unbought_of(setup, region)
-        self._work = work_of(len(self._lanes), job)(
+        self._work = work_of(len(self._lanes), job, most)(
             slots=self._places,
             max_attempts=job.max_attempts,
             max_output_retries=job.max_output_retries,
@@ -205,7 +207,7 @@ class Worker:
     def _make_lane(self, index: int, endpoint: EndpointSetup, limiter: Limiter) -> Lane:
         job, first = endpoint.job, self._endpoints[0].job
         provider, pacer = provider_for(job), Pacer(limiter)
-        asker = Asker(
+        asker = asker_of(job)(
             provider, self._transport, pacer, limiter, self._slab, job.base_url, self._purse
         )
         asker.on_limits = partial(self._named_limits, index)
@@ -353,7 +355,7 @@ class Worker:
 
         Not for a row or two: at full speed that was a message for nearly every record.
         """
-        target = self._places + self._queue_target
+        target = self._places * self._work.rows_at_once + self._queue_target
         least = max(1, target // 4)
         missing = target - self._work.taken_up - self._promised
         if self._work.room and missing >= least:
@@ -442,7 +444,7 @@ class Worker:
         if now_ns - self._paced_ns < PACE_NS:
             return
         ended = self._slab.get(C.RECORDS_SUCCEEDED) + self._slab.get(C.RECORDS_FAILED)
-        self._queue_target = max(self._places, ended - self._ended)
+        self._queue_target = max(self._places * self._work.rows_at_once, ended - self._ended)
         self._paced_ns, self._ended = now_ns, ended
         if now_ns - self._looked_ns >= LOOK_NS:
             self._looked_ns = now_ns
@@ -516,13 +518,37 @@ def unbought_of(setup: Setup, region: Region) -> Unbought | None:
     return Unbought(setup.shelves, claims, setup.turn)
 
 
-def work_of(lanes: int, job: Job) -> Callable[..., Work]:
-    """What makes the work of a worker with so many lanes."""
+def work_of(lanes: int, job: Job, most: Most) -> Callable[..., Work]:
+    """What makes the work of a worker with so many lanes; what few jobs use is loaded late."""
+    if job.embeds:
+        from penstock.engine.grouped_work import GroupedWork, RoutedGroupedWork
+
+        if lanes == 1:
+            return partial(GroupedWork, most=most)
+        return partial(RoutedGroupedWork, most=most, affinity_bytes=0)
     if lanes == 1:
         return Work
-    from penstock.engine.routed_work import RoutedWork  # late: most jobs have no use for it
+    from penstock.engine.routed_work import RoutedWork
 
     return partial(RoutedWork, affinity_bytes=job.affinity_bytes)
+
+
+def asker_of(job: Job) -> Callable[..., Asker]:
+    """What makes the asker of a lane."""
+    if not job.embeds:
+        return Asker
+    from penstock.engine.grouped_asker import GroupedAsker
+
+    return GroupedAsker
+
+
+def ending_of(job: Job) -> Callable[..., Ending]:
+    """What makes the ending of a worker."""
+    if not job.embeds:
+        return Ending
+    from penstock.engine.grouped_ending import GroupedEnding
+
+    return GroupedEnding
 
 
 def limiter_of(region: Region, index: int, endpoint: EndpointSetup) -> Limiter:

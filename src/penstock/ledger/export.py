@@ -22,6 +22,7 @@ from penstock.errors import LedgerError, RowMissing
 from penstock.ledger.batch_output import BatchOutput, is_batch_output
 from penstock.ledger.copies import Copies
 from penstock.ledger.dead_letters import DeadLetters
+from penstock.ledger.embedding import embedding_for, found_in
 from penstock.ledger.figures import Figures
 from penstock.ledger.formats import Output, output_for
 from penstock.ledger.input_rows import InputRows, as_frozen
@@ -106,6 +107,7 @@ def export(
         progress=progress,
     )
     columns = columns_of(manifest, output)
+    columns = msgspec.structs.replace(columns, embedding=found_in(task.copies, columns.embedding))
     if task.is_batch:
         columns = msgspec.structs.replace(columns, kept=())
     widened: list[str] = []
@@ -140,6 +142,7 @@ def columns_of(manifest: Manifest, output: Path) -> OutputColumns:
         prefix=job["prefix"],
         id_column=job["id"],
         parsed=parsed_for(job["schema"], job["flatten"], output),
+        embedding=embedding_for(job),
     )
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from penstock.errors import OutputError
+from penstock.ledger.embedding import NAME, Embedding
 from penstock.ledger.parsed import Parsed
 from penstock.ledger.schema import RESULT_SCHEMA
 from penstock.sources.schema import JSON, Column, InputSchema
@@ -33,6 +34,7 @@ class OutputColumns(msgspec.Struct, frozen=True):
     kept: tuple[str, ...]
     prefix: str = ""
     parsed: Parsed | None = None  # where answers have to match a schema
+    embedding: Embedding | None = None  # where answers are vectors
 
     @property
     def kept_columns(self) -> tuple[Column, ...]:
@@ -47,14 +49,22 @@ class OutputColumns(msgspec.Struct, frozen=True):
 
     @property
     def result_schema(self) -> pa.Schema:
-        """The results' columns, under their prefix; those of parsed answers follow the output."""
+        """The results' columns, under their prefix; those of parsed answers follow the output.
+
+        So do vectors, which leave nothing in it.
+        """
         fields = list(RESULT_SCHEMA)
+        if self.embedding is not None:
+            fields.insert(AFTER_OUTPUT, self.embedding.field)
         fields[AFTER_OUTPUT:AFTER_OUTPUT] = self.parsed.fields if self.parsed else []
         return pa.schema([field.with_name(self.prefix + field.name) for field in fields])
 
     def result_columns(self, results: pa.RecordBatch) -> list[pa.Array]:
-        """The columns of `result_schema`, for a batch of the ledger's results."""
+        """The columns of `result_schema`, for a batch of the ledger's results. Raises Misfit."""
         columns: list[pa.Array] = results.columns
+        if self.embedding is not None:
+            columns.insert(AFTER_OUTPUT, self.embedding.column(results))
+            columns[AFTER_OUTPUT - 1] = pa.nulls(results.num_rows, pa.string())
         columns[AFTER_OUTPUT:AFTER_OUTPUT] = self.parsed.columns(results) if self.parsed else []
         return columns
 
@@ -79,7 +89,9 @@ class OutputColumns(msgspec.Struct, frozen=True):
         return [(field.name, str(field.type)) for field in self.schema]
 
     def widened(self, name: str, wider: str) -> OutputColumns:
-        """The same with one of the input's columns of a wider type."""
+        """The same with one of the input's columns, or that of vectors, of a wider type."""
+        if self.embedding is not None and name == NAME:
+            return msgspec.structs.replace(self, embedding=Embedding())
         return msgspec.structs.replace(self, inputs=self.inputs.widened(name, wider))
 
     def announcement(self) -> str:
@@ -97,6 +109,7 @@ def output_columns(
     prefix: str = "",
     id_column: str | None = None,
     parsed: Parsed | None = None,
+    embedding: Embedding | None = None,
 ) -> OutputColumns:
     """The output's columns for a job's --keep, --prefix and --id, and its --schema.
 
@@ -107,7 +120,7 @@ def output_columns(
     names = kept_names(inputs, keep)
     if prefix == "" and inputs.id_column(id_column) == "id":
         names = tuple(name for name in names if name != "id")
-    columns = OutputColumns(inputs, names, prefix, parsed)
+    columns = OutputColumns(inputs, names, prefix, parsed, embedding)
     found = collisions(columns)
     if found:
         raise OutputError(

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from penstock.errors import LedgerError
 from penstock.ledger.copies import Copies
+from penstock.ledger.embedding import embedding_for, found_in
 from penstock.ledger.export import missing
 from penstock.ledger.figures import Figures
 from penstock.ledger.merge import Merge
@@ -22,7 +23,8 @@ NO_FILE = Path()  # Arrow's types, not those of a file
 
 
 def results(run_dir: Path, *, partial: bool = False) -> Iterator[pa.RecordBatch]:
-    """The results of a run, one a row, in input order, as batches; with a schema, `parsed` too.
+    """The results of a run, one a row, in input order, as batches; with a schema, `parsed` too,
+    and of vectors `embedding`.
 
     `partial` takes the rows that are done, also of a live run. The input is not read: its columns
     are in the output. Raises LedgerError where the run is not complete (unless `partial`).
@@ -30,8 +32,11 @@ def results(run_dir: Path, *, partial: bool = False) -> Iterator[pa.RecordBatch]
     directory = RunDirectory(run_dir)
     manifest = directory.manifest()
     copies = Copies(directory, manifest.run_id)
+    job = manifest.job
     columns = OutputColumns(
-        InputSchema(), (), "", parsed_for(manifest.job["schema"], False, NO_FILE)
+        *(InputSchema(), (), ""),
+        parsed=parsed_for(job["schema"], False, NO_FILE),
+        embedding=found_in(copies, embedding_for(job)),
     )
     end = copies.end if partial else rows_in(run_dir)
     for merged in Merge(copies).ranges(end):

@@ -16,6 +16,8 @@ import pyarrow.compute as pc
 
 from penstock.disk import Disk
 from penstock.errors import InputError, PenstockError
+from penstock.ledger.embedding import NAME as VECTORS
+from penstock.ledger.embedding import texts_of
 from penstock.ledger.known import IndexWriter, Shelf
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.schema import RESULT_SCHEMA
@@ -161,7 +163,9 @@ def as_results(batch: pa.RecordBatch, prefix: str) -> pa.RecordBatch:
     columns = []
     for field in RESULT_SCHEMA:
         name = prefix + field.name
-        if name in batch.schema.names:
+        if field.name == "output" and prefix + VECTORS in batch.schema.names:
+            columns.append(texts_of(batch[prefix + VECTORS]))
+        elif name in batch.schema.names:
             columns.append(batch[name].cast(field.type))
         elif field.nullable:
             columns.append(pa.nulls(batch.num_rows, field.type))

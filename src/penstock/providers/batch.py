@@ -18,6 +18,11 @@ def check_batch(job: Job) -> None:
             f"--provider {job.provider} is given, but the input's lines are OpenAI batch lines",
             "Name a server that speaks OpenAI's API, or give records and a --prompt.",
         )
+    if job.embeds:
+        raise JobError(
+            "--task embed is given, but the input's lines are OpenAI batch lines",
+            "They say themselves what they ask for: leave it out.",
+        )
     names = ("prompt", "system", "messages", "image", "file", "model", "schema", "param")
     for name in names:
         if getattr(job, name):

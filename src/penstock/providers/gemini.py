@@ -7,7 +7,7 @@ of `generationConfig`. Also what Vertex AI has below `.../publishers/google`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -19,6 +19,7 @@ from penstock.providers.gemini_answers import CANDIDATES
 from penstock.providers.gemini_verdicts import RULES
 from penstock.providers.provider import Answer, Refusal
 from penstock.providers.refusals import read_refusal
+from penstock.providers.verdicts import Rule
 
 VERSION: Final = "/v1beta"  # of the API, where the base URL names none
 VERSIONED: Final = re.compile(r"/v[0-9]+(alpha|beta)?[0-9]*(/|$)")
@@ -53,7 +54,7 @@ class Gemini(Dialect):
     """The dialect, for one job."""
 
     name = "gemini"
-    rules = RULES
+    rules: Sequence[Rule] = RULES
 
     def __init__(self, job: Job) -> None:
         """Compiles the job's templates; raises TemplateError, JobError."""

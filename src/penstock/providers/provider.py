@@ -15,6 +15,7 @@ import msgspec
 import xxhash
 
 from penstock.endpoints import first_of
+from penstock.errors import JobError
 from penstock.job import Job
 from penstock.providers.verdicts import Rule
 from penstock.record import Record
@@ -27,6 +28,13 @@ DIALECTS: Final = {
     "anthropic": "penstock.providers.anthropic",
     "gemini": "penstock.providers.gemini",
     "http": "penstock.providers.http",
+}
+
+# Those of --task embed.
+EMBEDDERS: Final = {
+    "openai": "penstock.providers.openai_embeddings",
+    "azure": "penstock.providers.openai_embeddings",
+    "gemini": "penstock.providers.gemini_embeddings",
 }
 
 # Observed for English prose with GPT tokenizers; the engine learns the true ratio per model.
@@ -113,7 +121,13 @@ def provider_for(job: Job) -> Provider:
     Of a job with several endpoints, that of the first: its requests are what results are known by.
     """
     job = first_of(job)
-    dialect = importlib.import_module(DIALECTS[job.provider])
+    dialects = EMBEDDERS if job.embeds else DIALECTS
+    if job.provider not in dialects:
+        raise JobError(
+            f"--task embed: no vectors can be had from --provider {job.provider}",
+            f"Allowed: {', '.join(EMBEDDERS)}; openai is every compatible server.",
+        )
+    dialect = importlib.import_module(dialects[job.provider])
     provider: Provider = dialect.create(job)
     return provider
 

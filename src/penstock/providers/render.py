@@ -34,7 +34,7 @@ def shown(name: str, value: str) -> str:
 # holds text, or a list or an object of more of the same.
 SPOKEN: Final = (
     *("system", "system_instruction", "systemInstruction", "instructions"),
-    *("messages", "contents", "input", "prompt", "content", "parts", "text"),
+    *("messages", "contents", "input", "requests", "prompt", "content", "parts", "text"),
 )
 
 

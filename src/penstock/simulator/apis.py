@@ -33,12 +33,16 @@ from penstock.simulator.wire import Request
 
 
 class Api(NamedTuple):
-    """How one path's bodies are read and answered: with a reply, whole or in events, or vectors."""
+    """How one path's bodies are read and answered: with a reply, whole or in events, or vectors.
+
+    `most_texts` is how many vectors one request may ask for.
+    """
 
     read: Callable[[bytes], Question]
     body: Callable[[Reply], bytes] | None = None
     events: Callable[[Reply, bool], list[bytes]] | None = None
     vectors: Callable[[Question, int], bytes] = embedding_body
+    most_texts: int = 2048
 
 
 class Found(NamedTuple):
@@ -61,7 +65,7 @@ MESSAGES = Api(message_question, message_body)
 GEMINI_APIS = {
     "generateContent": Api(generate_question, generate_body),
     "embedContent": Api(embed_question, vectors=embed_body),
-    "batchEmbedContents": Api(embed_batch_question, vectors=embed_batch_body),
+    "batchEmbedContents": Api(embed_batch_question, vectors=embed_batch_body, most_texts=100),
 }
 MODELS_PATH = "/v1/models"
 

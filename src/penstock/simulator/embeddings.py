@@ -9,7 +9,11 @@ from hashlib import shake_256
 
 import msgspec
 
-from penstock.simulator.questions import Question
+from penstock.simulator import refusals
+from penstock.simulator.questions import Question, count_tokens
+from penstock.simulator.refusals import Refusal
+
+MOST_TOKENS = 300_000  # of all texts of a request together, as OpenAI has it
 
 
 def embed(text: str, dimensions: int) -> tuple[float, ...]:
@@ -23,6 +27,18 @@ def embed(text: str, dimensions: int) -> tuple[float, ...]:
 def unpack_vector(data: bytes) -> tuple[float, ...]:
     """Little-endian 32-bit floats, as base64 embeddings carry them, as numbers."""
     return struct.unpack(f"<{len(data) // 4}f", data)
+
+
+def refuse(texts: tuple[str, ...], most_texts: int, context_tokens: int) -> Refusal | None:
+    """Why a request for the vectors of these texts is refused whole, if it is."""
+    if len(texts) > most_texts:
+        return refusals.too_many_texts(most_texts)
+    if not all(texts):
+        return refusals.empty_text()
+    each = [count_tokens(text) for text in texts]
+    if context_tokens and max(each) > context_tokens:
+        return refusals.prompt_too_long(context_tokens, max(each))
+    return refusals.too_many_tokens(MOST_TOKENS) if sum(each) > MOST_TOKENS else None
 
 
 def embedding_body(question: Question, default_dimensions: int) -> bytes:

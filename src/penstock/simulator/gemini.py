@@ -103,7 +103,10 @@ def embed_body(question: Question, default_dimensions: int) -> bytes:
 
 
 def embed_batch_body(question: Question, default_dimensions: int) -> bytes:
-    return msgspec.json.encode({"embeddings": vectors(question, default_dimensions)})
+    used = {"promptTokenCount": question.prompt_tokens}
+    return msgspec.json.encode(
+        {"embeddings": vectors(question, default_dimensions), "usageMetadata": used}
+    )
 
 
 def vectors(question: Question, default_dimensions: int) -> list[dict[str, tuple[float, ...]]]:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from penstock.simulator import refusals
+from penstock.simulator import embeddings, refusals
 from penstock.simulator.account import Account
 from penstock.simulator.answers import make_reply
-from penstock.simulator.apis import Found, find, misplaced, route, voice_at
+from penstock.simulator.apis import Api, Found, find, misplaced, route, voice_at
 from penstock.simulator.draws import Length, attempt_drawer, draw_length, fingerprint, is_rejected
 from penstock.simulator.events import paced
 from penstock.simulator.faults import SPOILERS
@@ -126,9 +126,8 @@ class Provider:
             return question
         if found.model is not None:
             question = msgspec.structs.replace(question, model=found.model)
-        return unanswerable(self._settings, question) or self._admit(
-            request, found, question, now_ns
-        )
+        refusal = unanswerable(self._settings, question, found.api)
+        return refusal or self._admit(request, found, question, now_ns)
 
     def _admit(
         self, request: Request, found: Found, question: Question, now_ns: int
@@ -144,8 +143,9 @@ class Provider:
             self.stats.limited[throttle.name] += 1
             return refusals.throttled(throttle, question.model)
         times_seen = self.stats.saw(key)
-        if is_rejected(settings, key):
-            self.stats.rejected.add(key, question.texts[0])
+        rejected = rejected_text(settings, found.api, key, question.texts)
+        if rejected is not None:
+            self.stats.rejected.add(*rejected)
             return refusals.record_rejected()
         attempt = self._draw_attempt(key, times_seen)
         if attempt.fault is not None:
@@ -207,13 +207,25 @@ def failure_of(voice: Voice) -> bytes:
     return msgspec.json.encode(voice.error(refusals.server_error())[2])
 
 
-def unanswerable(settings: Settings, question: Question) -> Refusal | None:
+def rejected_text(
+    settings: Settings, api: Api, key: int, texts: tuple[str, ...]
+) -> tuple[int, str] | None:
+    """The key and the text of what is refused every time; of several vectors, one may be."""
+    if api.body is not None:
+        return (key, texts[0]) if is_rejected(settings, key) else None
+    keys = ((fingerprint(settings.seed, text.encode()), text) for text in texts)
+    return next((one for one in keys if is_rejected(settings, one[0])), None)
+
+
+def unanswerable(settings: Settings, question: Question, api: Api) -> Refusal | None:
     """Why this question has no answer, if it has none."""
     models = settings.models
     known = question.model in models if models else question.model != MISSING_MODEL
     if not known:
         return refusals.unknown_model(question.model)
     longest = settings.context_tokens
+    if api.body is None:
+        return embeddings.refuse(question.texts, api.most_texts, longest)
     if longest and question.prompt_tokens > longest:
         return refusals.prompt_too_long(longest, question.prompt_tokens)
     return None

@@ -71,6 +71,19 @@ def prompt_too_long(limit: int, asked: int) -> Refusal:
     )
 
 
+def too_many_texts(most: int) -> Refusal:
+    return Refusal(400, f"At most {most} texts can be in one request", param="input")
+
+
+def too_many_tokens(most: int) -> Refusal:
+    what = f"Requested too many tokens: the maximum is {most} tokens per request"
+    return Refusal(400, what, code="max_tokens_per_request", param="input")
+
+
+def empty_text() -> Refusal:
+    return Refusal(400, "An input is an empty text, which is not valid", param="input")
+
+
 def record_rejected() -> Refusal:
     return Refusal(
         400,
