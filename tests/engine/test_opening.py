@@ -6,6 +6,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from penstock.engine import limits, opening
 from penstock.engine.opening import OBJECTS, OpenRun, job_of_redo, open_run, run_directory_of
 from penstock.engine.secret import Secret
 from penstock.errors import (
+    EXIT_PROVIDER,
     InputError,
     JobError,
     OutputError,
@@ -37,6 +39,8 @@ from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.ledger.schema import batch_of
 from penstock.ledger.segment import SegmentWriter
+from penstock.ledger.summary import write_summary
+from penstock.observe.report import Report
 from penstock.origins import convert
 from penstock.record import Result
 
@@ -452,6 +456,30 @@ def test_what_was_simulated_makes_way_for_the_same_job_in_earnest(place: Place) 
         aside = place.run.with_name(place.run.name + ".1")
         assert f"the run that was here before is {aside} now" in opened.notes
         assert RunDirectory(aside).manifest().identity["simulate"] is True
+
+
+def test_a_run_that_was_refused_at_once_makes_way_for_the_mended_job(place: Place) -> None:
+    def refused(**changes: Any) -> None:
+        with open_run(place.job(model="typo"), {}) as opened:
+            now = datetime(2026, 3, 1, tzinfo=UTC)
+            ended = {"exit_code": EXIT_PROVIDER, "started_at": now, "finished_at": now}
+            came = Report(**ended, **changes)
+            write_summary(opened.disk, place.run, came)
+
+    refused()
+    with open_run(place.job(model="typo"), {}) as opened:
+        assert opened.plan.epoch == 2
+    with open_run(place.job(), {}) as opened:
+        assert opened.plan.epoch == 1
+        assert f"the run that was here before is {place.run}.1 now" in opened.notes
+    assert "model" in place.refusal(place.job(model="other")).what  # it was stopped, not refused
+    place.run.rename(place.path / "elsewhere")
+    refused(cost_usd=0.1)
+    assert "model" in place.refusal(place.job()).what
+    refused()
+    with open_run(place.job(model="typo"), {}) as opened:
+        place.put(opened, [answer(1)])
+    assert "model" in place.refusal(place.job()).what
 
 
 def test_a_run_in_earnest_is_not_gone_on_with_by_a_simulation(place: Place) -> None:

@@ -22,6 +22,7 @@ from penstock.job import Job, identity
 from penstock.ledger.manifest import compare, makes_way
 from penstock.ledger.recovery import survey
 from penstock.ledger.run_directory import RunDirectory
+from penstock.ledger.summary import refused_at_once
 from penstock.providers.provider import Provider, Request, provider_for
 from penstock.record import Record
 from penstock.sources.attachments import attacher
@@ -133,6 +134,8 @@ def past_of(job: Job, inputs: Inputs, provider: Provider, attach: Attach | None)
         if makes_way(manifest, ours):
             return Past()
         if differences := compare(manifest.identity, ours):
+            if refused_at_once(directory):
+                return Past()
             return Past(str(path), f"it is of another job: {differences[0]}")
         inputs.check(manifest.inputs)
         done = survey(directory, manifest.run_id).account.ended

@@ -46,7 +46,7 @@ from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
 from penstock.ledger.known import Shelf
 from penstock.ledger.lock import RunLock
-from penstock.ledger.manifest import Manifest, check_identity, makes_way, public_job
+from penstock.ledger.manifest import Manifest, check_identity, compare, makes_way, public_job
 from penstock.ledger.mounts import check_mount
 from penstock.ledger.output_check import check_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
@@ -55,7 +55,7 @@ from penstock.ledger.published import inherit
 from penstock.ledger.recovery import Recovered, recover
 from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.ledger.spending import read_spending
-from penstock.ledger.summary import read_summary
+from penstock.ledger.summary import read_summary, refused_at_once
 from penstock.ledger.tuned import read_tuned
 from penstock.origins import convert
 from penstock.providers.batch import check_batch
@@ -214,8 +214,17 @@ def held(disk: Disk, directory: RunDirectory, job: Job) -> Iterator[tuple[RunLoc
 
 
 def begins_anew(job: Job, directory: RunDirectory) -> bool:
-    """Whether the run that is there is not to be resumed: as told, or because it is a rehearsal."""
-    return job.fresh or makes_way(directory.manifest(), identity(first_of(job)))
+    """Whether the run that is there is not to be resumed: as told, or as it has nothing to keep.
+
+    That is a rehearsal, and another job's that was refused at once: who was told to check --model
+    or --base-url, and did, is not to be told that it is another run now.
+    """
+    if job.fresh:
+        return True
+    before, ours = directory.manifest(), identity(first_of(job))
+    if makes_way(before, ours):
+        return True
+    return bool(compare(before.identity, ours)) and refused_at_once(directory)
 
 
 def check(job: Job, run_directory: Path, stdin: BinaryIO | None) -> Checked:

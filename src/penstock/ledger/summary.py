@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from penstock.disk import Disk
-from penstock.errors import LedgerError
+from penstock.errors import EXIT_PROVIDER, LedgerError
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.sealed_json import pack, unpack
 from penstock.observe.report import Report
@@ -27,3 +27,14 @@ def read_summary(run_dir: Path) -> Report | None:
             f"{path} can't be read: {error}",
             "Remove it, and run the same command: a complete job asks nothing and writes it anew.",
         ) from None
+
+
+def refused_at_once(run_dir: RunDirectory) -> bool:
+    """Whether the provider refused a run for good before a row of it ended: nothing was bought."""
+    if run_dir.segment_sizes():
+        return False
+    try:
+        report = read_summary(run_dir.path)
+    except LedgerError:
+        return False
+    return report is not None and report.exit_code == EXIT_PROVIDER and not report.cost_usd
