@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,25 @@ def test_what_is_odd_beside_the_answer_is_dropped() -> None:
         "usage": {},
         "choices": [{"finish_reason": None, "text": "t"}, "odd"],
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "plain"),
+    [
+        ("a", "a"),
+        (None, None),
+        ({"topic": "é"}, '{"topic": "é"}'),
+        (3, 3),  # no answer: see what is a bad response
+        (["a", {"type": "text", "text": None}], [{"text": "a"}, {"type": "text", "text": ""}]),
+    ],
+)
+def test_words_are_kept_in_whichever_shape_they_came(content: Any, plain: Any) -> None:
+    """A gateway's: parsed already, or in another API's parts. Refused, they were bought again."""
+    message = {"content": content, "tool_calls": {"id": "c"}, "refusal": {"odd": 1}}
+    made = mended(json.dumps({"choices": [{"message": message}]}).encode())
+    assert made is not None
+    (choice,) = json.loads(made)["choices"]
+    assert choice["message"] == {"content": plain, "tool_calls": [{"id": "c"}], "refusal": None}
 
 
 def test_only_counts_count() -> None:

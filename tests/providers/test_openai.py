@@ -204,6 +204,7 @@ def test_the_key_is_in_one_header_and_without_a_key_there_is_none() -> None:
     [
         ({"x-request-id": "r", "apim-request-id": "a"}, "r"),
         ({"apim-request-id": "a"}, "a"),
+        ({"x-litellm-call-id": "l"}, "l"),
         ({"x-request-id": "a\x00b" + "c" * 300}, "a b" + "c" * 196 + "…"),
         ({}, None),
     ],

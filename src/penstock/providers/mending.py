@@ -1,7 +1,8 @@
 """JSON that is complete, though odd: made fit for a strict, typed decoder.
 
 Servers send lone surrogates (a cut emoji), NaN, raw control characters and usage counts that are no
-counts. The answer around them was paid for, so they are repaired and dropped, never the answer.
+counts, and gateways send contents in another API's shape. The answer was paid for, so what is odd
+in it is repaired or dropped, never the answer.
 """
 
 from __future__ import annotations
@@ -38,20 +39,44 @@ def mended(body: bytes, usage: str = "usage", model: str = "model") -> bytes | N
     kept = {**value, usage: counts(value.get(usage))}
     if not isinstance(kept.get(model), str):
         kept[model] = None
-    if isinstance(kept.get("choices"), list):
-        kept["choices"] = [with_text_reason(one) for one in kept["choices"]]
     try:
+        if isinstance(kept.get("choices"), list):
+            kept["choices"] = [plain_choice(one) for one in kept["choices"]]
         text = json.dumps(kept, ensure_ascii=False)
     except RecursionError:
         return None
     return LONE_SURROGATE.sub("\ufffd", text).encode()
 
 
-def with_text_reason(choice: Any) -> Any:
-    """A choice whose finish reason is text, or null."""
-    if not isinstance(choice, dict) or isinstance(choice.get("finish_reason"), str):
+def plain_choice(choice: Any) -> Any:
+    """A choice whose finish reason is text or null, and whose message is as OpenAI has it."""
+    if not isinstance(choice, dict):
         return choice
-    return {**choice, "finish_reason": None}
+    reason, message = choice.get("finish_reason"), choice.get("message")
+    plain = {**choice, "finish_reason": reason if isinstance(reason, str) else None}
+    return plain | {"message": plain_message(message)} if isinstance(message, dict) else plain
+
+
+def plain_message(message: dict[str, Any]) -> dict[str, Any]:
+    """A message with the words that it has, in whichever shape: gateways join those of others."""
+    calls, refusal = message.get("tool_calls"), message.get("refusal")
+    return {
+        **message,
+        "content": plain_content(message.get("content")),
+        "tool_calls": [calls] if isinstance(calls, dict) else calls,
+        "refusal": refusal if isinstance(refusal, str) else None,
+    }
+
+
+def plain_content(content: Any) -> Any:
+    """Text, or parts that have some; an object that was parsed already is JSON text again."""
+    if isinstance(content, dict):
+        return json.dumps(content, ensure_ascii=False)
+    if not isinstance(content, list):
+        return content
+    parts = [{"text": part} if isinstance(part, str) else part for part in content]
+    objects = [part for part in parts if isinstance(part, dict)]
+    return [one if isinstance(one.get("text"), str) else {**one, "text": ""} for one in objects]
 
 
 def counts(usage: Any) -> dict[str, Any]:

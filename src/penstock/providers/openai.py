@@ -98,8 +98,9 @@ class OpenAI(Dialect):
         return read_refusal(status, headers, body)
 
     def request_id(self, headers: Mapping[str, str]) -> str | None:
-        """See Provider; Azure's gateway has a header of its own."""
+        """See Provider; gateways (Azure's, LiteLLM) have headers of their own."""
         found = headers.get("x-request-id") or headers.get("apim-request-id")
+        found = found or headers.get("x-litellm-call-id")
         return one_line(found, 200) if found else None
 
 
