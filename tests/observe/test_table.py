@@ -133,4 +133,7 @@ def test_cost_is_shown_where_it_is_known() -> None:
     assert "cost           $0.1234\n" in plain_table(a_report(cost_usd=0.1234))
     assert "cost" not in plain_table(a_report())
     lost = plain_table(a_report(cost_usd=2.0, lost_usd=0.25, budget_usd=5.0))
-    assert "$2.00 of $5.00 ($0.2500 of it for answers that were lost or asked for twice)" in lost
+    assert (
+        "$2.00 of $5.00 ($0.2500 of it for answers that were lost, asked for twice or not counted)"
+        in lost
+    )

@@ -398,3 +398,20 @@ def test_a_chat_answer_with_any_byte_flipped_breaks_nothing(data: st.DataObject)
         raw[at] = data.draw(st.integers(0, 255))
     with contextlib.suppress(BadResponse):
         read(CHAT, bytes(raw))
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, (None, None)),
+        ({"prompt_tokens": 0, "completion_tokens": 5}, (None, 5)),
+        ({"completion_tokens": 5}, (None, 5)),
+        ({"prompt_tokens": 5, "completion_tokens": 0}, (5, 0)),
+    ],
+)
+def test_a_server_that_says_0_for_a_whole_request_does_not_count(
+    usage: dict[str, int], tokens: tuple[int | None, int | None]
+) -> None:
+    """LitServe's, and mock servers: at 0 tokens a row no budget would ever have been spent."""
+    found = answer(CHAT, chat(usage=usage))
+    assert (found.input_tokens, found.output_tokens) == tokens

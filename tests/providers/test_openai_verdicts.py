@@ -56,6 +56,9 @@ CELLS = [
     (429, litellm(429, "throttling_error"), "throttled", "rate_limit"),
     (500, litellm(500, "internal_server_error"), "retry", "server_error"),
     (500, b"Internal Server Error", "retry", "server_error"),
+    # llama.cpp, asked for what it was not started with
+    (501, new_vllm(501, "not_supported_error"), "rejected", "invalid_request"),
+    (501, openai(), "retry", "server_error"),
     # FastAPI
     (404, body({"detail": "Not Found"}), "fatal", "not_found"),
     (422, body({"detail": [{"loc": ["body"], "msg": "no"}]}), "rejected", "invalid_request"),

@@ -209,7 +209,7 @@ def cost_words(cost_usd: float, lost_usd: float, budget_usd: float | None) -> st
     of = "" if budget_usd is None else f" of {money(budget_usd)}"
     if lost_usd < LEAST_SHOWN_USD:
         return money(cost_usd) + of
-    lost = f"{money(lost_usd)} of it for answers that were lost or asked for twice"
+    lost = f"{money(lost_usd)} of it for answers that were lost, asked for twice or not counted"
     return f"{money(cost_usd)}{of} ({lost})"
 
 

@@ -33,6 +33,7 @@ RULES: Final[tuple[Rule, ...]] = with_error_in_200(
         (503, None, THROTTLED, "overloaded"),
         (503, UNREADABLE, RETRY, "server_error"),
         (503, "server_error", RETRY, "server_error"),
+        (501, "not_supported_error", REJECTED, "invalid_request"),  # llama.cpp
         (529, None, THROTTLED, "overloaded"),
         (ANY_STATUS, "rate_limit_exceeded", THROTTLED, "rate_limit"),
         (ANY_STATUS, "slow_down", THROTTLED, "rate_limit"),

@@ -57,6 +57,10 @@ class Shape:
         answer.model = body.model
         if body.usage is not None:
             self.count(answer, body.usage)
+            if not answer.input_tokens:
+                # Every request has some: a server that says 0 does not count, so its tokens are
+                # not known. Taken as they are, a budget would never be spent.
+                answer.input_tokens, answer.output_tokens = None, answer.output_tokens or None
         return answer
 
     def of_odd(self, raw: bytes) -> Body | None:
