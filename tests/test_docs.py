@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(cli)
+    context = click.Context(cli, **cli.context_settings)
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
@@ -100,7 +100,8 @@ def test_every_command_line_in_a_document_parses(line: Line) -> None:
     assert command is not None, f"there is no command {words[0]!r}"
     if "--help" in words:
         return
-    command.make_context(words[0], words[1:])
+    whole = click.Context(cli, **cli.context_settings)  # else -h is no option from then on
+    command.make_context(words[0], words[1:], parent=whole)
 
 
 def test_command_lines_are_found_in_pages_as_people_write_them() -> None:

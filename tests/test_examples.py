@@ -69,9 +69,10 @@ class Shell:
 
     def simulate(self, words: list[str]) -> None:
         """Start a simulator as told, but at a port that is free."""
-        command = cli.get_command(click.Context(cli), "simulate")
+        whole = click.Context(cli, **cli.context_settings)
+        command = cli.get_command(whole, "simulate")
         assert command is not None
-        given = command.make_context("simulate", words).params
+        given = command.make_context("simulate", words, parent=whole).params
         settings = {name: value for name, value in given.items() if value not in (None, ())}
         documented = f"http://127.0.0.1:{settings.pop('port')}/v1"
         self._moved[documented] = self.simulator(Settings(**settings)).base_url

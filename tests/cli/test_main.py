@@ -36,7 +36,7 @@ def test_help_and_version_go_to_standard_output(penstock: Penstock) -> None:
 
 def test_every_command_has_a_module_and_a_help_text() -> None:
     for name in COMMANDS:
-        command = cli.get_command(click.Context(cli), name)
+        command = cli.get_command(click.Context(cli, **cli.context_settings), name)
         assert command is not None and command.name == name
         assert command.help and command.callback
 

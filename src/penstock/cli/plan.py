@@ -73,7 +73,8 @@ def sections(found: Outlook, samples: int) -> Iterator[Section]:
     yield "rows", [rows_words(found)]
     yield "sample", list(sample_words(found))
     yield "requests", [count(ahead.requests)]
-    yield "tokens", [f"{amount(ahead.input_tokens)} in", f"{amount(ahead.output_tokens)} out"]
+    tokens = [f"{amount(ahead.input_tokens)} in", f"{amount(ahead.output_tokens)} out"]
+    yield "tokens", tokens[:1] if found.job.embeds else tokens
     if ahead.cost_usd is not None:
         yield "cost", [dollars(ahead.cost_usd)]
     yield "time", [f"{span(ahead.seconds)}"]
