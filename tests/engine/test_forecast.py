@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -64,6 +65,26 @@ def test_what_was_predicted_is_corrected_by_what_came() -> None:
 def test_relative_errors_of_a_product_add_up_as_squares() -> None:
     found = Interval(10, 7, 13).times(Interval(2, 1.2, 2.8))
     assert (found.expected, found.low, found.high) == pytest.approx((20, 10, 30))
+
+
+@pytest.mark.parametrize(
+    ("options", "requests"),
+    [
+        ({}, 4),  # 1,000 rows by 256
+        ({"rows_per_request": 100}, 10),
+        ({"provider": "gemini", "rows_per_request": 300}, 10),
+        ({"tpm": 20_000}, 100),  # no more than 1,000 tokens each
+    ],
+)
+def test_vectors_take_few_requests_and_have_no_output(
+    options: dict[str, Any], requests: int
+) -> None:
+    found = forecast(Job(task="embed", rpm=600, **options), 1000, SAMPLED, None, workers=1)
+    assert found.requests == requests
+    assert found.output_tokens == exactly(0)
+    assert found.needs_seconds["rpm"] == pytest.approx(requests / 10)
+    whole = forecast(Job(rpm=600), 1000, SAMPLED, None, workers=1)
+    assert found.needs_seconds["cpu"] == whole.needs_seconds["cpu"]
 
 
 def test_the_limit_that_needs_longest_is_what_limits() -> None:

@@ -59,6 +59,16 @@ def test_the_worker_with_most_credit_is_served_first_and_a_large_shard_uses_up_i
     assert [grant.worker for grant in table.grants()] == [1]
 
 
+def test_rows_of_one_request_are_not_shared_out() -> None:
+    table = LeaseTable(RowSet(), at_once=30)
+    for worker in range(4):
+        table.add_worker(worker)
+        table.give_credit(worker, 300)
+    for one in shards(60, 30):
+        table.add_shard(one, [(one.first_row, one.first_row + one.rows)])
+    assert [grant.rows for grant in table.grants()] == [30, 30]
+
+
 def test_too_few_rows_for_all_credit_are_shared_out_among_the_workers() -> None:
     """A worker that was given the 60 rows of a small job left the others' slots free."""
     table = LeaseTable(RowSet())

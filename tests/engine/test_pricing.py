@@ -45,6 +45,11 @@ def test_a_price_that_is_given_is_known_at_once_and_said() -> None:
     assert notes_of(found) == ["m costs, for a million tokens: $1 in, $2 out"]
 
 
+def test_a_vector_needs_no_price_of_output() -> None:
+    found = prices(a_job(task="embed", price={"input": 1.0}, budget_usd=1))
+    assert found.usual == changed(None, {"input": 1.0, "output": 0.0})
+
+
 def test_half_a_price_of_what_nobody_knows_is_refused() -> None:
     with pytest.raises(JobError, match="--price input: no price is known"):
         prices(a_job(price={"input": 1.0}))

@@ -91,42 +91,17 @@ def check_formats(place: Place, lines: list[dict[str, Any]]) -> None:
     assert read == vectors
 
 
-def test_tokens_and_dollars_of_the_rows_add_up_to_those_of_the_provider(
-    tmp_path: Path, simulate: Simulate
-) -> None:
-    place, provider = Place(tmp_path, text_rows(700)), simulate()
-    ended = place.run(provider.base_url, rows_per_request=64, price="input=0.02", **EMBED)
-    assert ended.code == 0, ended.stderr
-    lines = place.results()
-    assert check_vectors(place, lines) == []
-    stats = provider.stats()
-    assert sum(one["input_tokens"] for one in lines) == stats["prompt_tokens"]
-    assert sum(round(one["cost_usd"] * 1e12) for one in lines) == stats["prompt_tokens"] * 20_000
-    assert 11 <= stats["received"] <= 14
-    assert {one["attempts"] for one in lines} == {1}
-
-
-def test_a_budget_stops_a_run_of_vectors_and_more_of_it_goes_on(
-    tmp_path: Path, simulate: Simulate
-) -> None:
+def test_a_budget_holds_for_vectors(tmp_path: Path, simulate: Simulate) -> None:
     place, provider = Place(tmp_path, text_rows(600)), simulate(ttft_seconds=0.02)
     how = {**EMBED, "rows_per_request": 8, "max_concurrency": 2, "price": "input=1"}
     ended = place.run(provider.base_url, budget_usd=0.001, **how)
     assert ended.code == 5, ended.stderr
-    spent = provider.stats()["prompt_tokens"]
-    assert 500 < spent <= 1100
-    assert place.run(provider.base_url, budget_usd=1, **how).code == 0
-    assert check_vectors(place, place.results()) == []
+    assert 500 < provider.stats()["prompt_tokens"] <= 1100
 
 
-@pytest.mark.parametrize(
-    ("provider", "path"), [("gemini", ""), ("azure", "?api-version=2024-10-21")]
-)
-def test_other_dialects_make_the_same_vectors(
-    tmp_path: Path, simulate: Simulate, provider: str, path: str
-) -> None:
+def test_gemini_makes_the_same_vectors(tmp_path: Path, simulate: Simulate) -> None:
     place, simulator = Place(tmp_path, text_rows(250)), simulate(reject=0.01)
-    ended = place.run(simulator.origin + path, provider=provider, **EMBED)
+    ended = place.run(simulator.origin, provider="gemini", **EMBED)
     assert ended.code == 3, ended.stderr
     failed = check_vectors(place, place.results())
     assert len(failed) == len(simulator.stats()["rejected_texts"]) > 0
@@ -136,7 +111,7 @@ def test_rows_of_the_same_text_are_bought_once_and_earlier_vectors_not_at_all(
     tmp_path: Path, simulate: Simulate
 ) -> None:
     provider = simulate()
-    for name in ("a", "b", "c"):
+    for name in ("a", "b"):
         (tmp_path / name).mkdir()
     rows = [{"id": f"r{n}", "text": f"text {n % 100}"} for n in range(1000)]
     first = Place(tmp_path / "a", rows)
@@ -148,26 +123,31 @@ def test_rows_of_the_same_text_are_bought_once_and_earlier_vectors_not_at_all(
     bought = provider.stats()["received"]
     output = tmp_path / "a" / "o.parquet"
     export(first.run_dir, output)
-    for name, source in (("b", first.run_dir), ("c", output)):
-        later = Place(tmp_path / name, rows[150:50:-1])
-        ended = later.run(provider.base_url, reuse=source, **EMBED)
-        assert ended.code == 0, ended.stderr
-        assert check_vectors(later, later.results()) == []
-        assert {one["source"] for one in later.results()} == {"reused"}
+    later = Place(tmp_path / "b", rows[150:50:-1])
+    ended = later.run(provider.base_url, reuse=output, **EMBED)
+    assert ended.code == 0, ended.stderr
+    assert check_vectors(later, later.results()) == []
+    assert {one["source"] for one in later.results()} == {"reused"}
     assert provider.stats()["received"] == bought
 
 
-def test_without_dimensions_the_vectors_themselves_say_how_long_they_are(
+def test_tokens_and_dollars_add_up_and_the_vectors_themselves_say_how_long_they_are(
     tmp_path: Path, simulate: Simulate, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place, provider = Place(tmp_path, text_rows(300)), simulate(embedding_dimensions=DIMENSIONS)
     output = tmp_path / "o.arrow"
-    ended = place.run(provider.base_url, output=output, task="embed", run_dir=place.run_dir)
+    how = {"task": "embed", "rows_per_request": 64, "price": "input=0.02"}
+    ended = place.run(provider.base_url, output=output, run_dir=place.run_dir, **how)
     assert ended.code == 0, ended.stderr
     with pa.ipc.open_file(output) as file:
         table = file.read_all()
     assert table.schema.field("embedding").type == pa.list_(pa.float32(), DIMENSIONS)
-    assert check_vectors(place, table.to_pylist()) == []
+    rows = table.to_pylist()
+    assert check_vectors(place, rows) == []
+    stats = provider.stats()
+    assert sum(one["input_tokens"] for one in rows) == stats["prompt_tokens"]
+    assert sum(round(one["cost_usd"] * 1e12) for one in rows) == stats["prompt_tokens"] * 20_000
+    assert stats["received"] == 5 and {one["attempts"] for one in rows} == {1}
     # Other commands speak of vectors too.
     told = said(capsys, "show", place.run_dir, "--row", 7)
     assert f"[{DIMENSIONS} floats]" in told and place.rows[7]["text"] in told
@@ -182,13 +162,3 @@ def said(capsys: pytest.CaptureFixture[str], *words: Any) -> str:
     """What one of penstock's commands prints."""
     assert call(list(map(str, words))) == 0
     return capsys.readouterr().out
-
-
-def test_a_job_that_makes_no_vectors_is_refused_before_the_first_request(
-    tmp_path: Path, simulate: Simulate
-) -> None:
-    place, provider = Place(tmp_path, text_rows(10)), simulate()
-    ended = place.run(provider.base_url, provider="anthropic", **EMBED)
-    assert ended.code == 2
-    assert "no vectors can be had from --provider anthropic" in ended.stderr
-    assert provider.stats()["received"] == 0

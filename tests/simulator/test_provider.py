@@ -96,6 +96,22 @@ def test_rejected_records_are_always_the_same_and_always_400() -> None:
     assert stats["rejected_texts"] == [str(number) for number in rejected]
 
 
+def test_of_texts_that_are_asked_for_together_each_may_be_the_one_that_is_refused() -> None:
+    provider = Provider(Settings(reject=0.1), 0.0)
+    texts = [f"text {number}" for number in range(100)]
+
+    def status(*some: str) -> int:
+        asked = request("/v1/embeddings", {"model": "m", "input": list(some)})
+        return play(provider, asked).script.status
+
+    refused = [text for text in texts if status(text) == 400]
+    good = [text for text in texts if text not in refused]
+    assert 2 <= len(refused) <= 25
+    assert status(*good) == 200
+    assert {status(*good, text) for text in refused} == {400}
+    assert provider.stats.snapshot()["rejected_texts"] == refused
+
+
 def test_an_answer_carries_its_record_and_its_usage() -> None:
     provider = Provider(Settings(output_tokens=50), 1_700_000_000.0)
     head, body = answer_of(play(provider, request(payload=chat("hello")), 5 * SECOND_NS))
