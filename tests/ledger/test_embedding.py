@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -9,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.errors import OutputError
+from ledger.ledger_run import Run, json_lines
+from penstock.errors import LedgerError, OutputError
 from penstock.ledger.embedding import Embedding, embedding_for, texts_of
 from penstock.ledger.output_columns import output_columns
+from penstock.ledger.results import results as read_results
 from penstock.ledger.schema import batch_of
 from penstock.record import FAILED, SUCCEEDED, Result
 from penstock.sources.columns import Misfit
@@ -101,3 +104,50 @@ def test_an_input_s_column_of_that_name_collides() -> None:
 )
 def test_a_manifest_says_whether_there_is_one(job: dict[str, Any], found: Any) -> None:
     assert embedding_for(job) == found
+
+
+def mixed(tmp_path: Path, *vectors: list[float] | None) -> Run:
+    """A run of vectors that may be of several lengths."""
+    source = json_lines(tmp_path / "a.jsonl", ({"n": row} for row in range(len(vectors))))
+    run = Run(tmp_path, source, task="embed")
+    run.put(
+        [
+            Result(
+                row=row,
+                outcome=FAILED if numbers is None else SUCCEEDED,
+                output=None if numbers is None else text_of(packed(numbers)),
+            )
+            for row, numbers in enumerate(vectors)
+        ]
+    )
+    return run
+
+
+def test_an_export_finds_how_long_the_vectors_are(tmp_path: Path) -> None:
+    run = mixed(tmp_path, None, [1, 2], [3, 4])
+    report = run.export("out.arrow")
+    with pa.ipc.open_file(run.path / "out.arrow") as file:
+        column = file.read_all()["embedding"]
+    assert column.type == pa.list_(pa.float32(), 2) and report.widened == []
+    assert column.to_pylist() == [None, [1, 2], [3, 4]]
+
+
+def test_an_export_of_several_lengths_begins_anew_with_lists_of_any_and_says_so(
+    tmp_path: Path,
+) -> None:
+    run = mixed(tmp_path, [1, 2], [3, 4, 5], None)
+    report = run.export("out.arrow")
+    with pa.ipc.open_file(run.path / "out.arrow") as file:
+        column = file.read_all()["embedding"]
+    assert column.type == pa.list_(pa.float32())
+    assert column.to_pylist() == [[1, 2], [3, 4, 5], None]
+    assert report.widened == ["embedding is list<float>, for the value in row 1"]
+    with pytest.raises(LedgerError, match="row 1: its vector is not as long"):
+        list(read_results(run.run_dir.path, partial=True))
+
+
+def test_an_export_in_which_all_failed_has_the_column_too(tmp_path: Path) -> None:
+    run = mixed(tmp_path, None, None)
+    run.export("out.arrow")
+    with pa.ipc.open_file(run.path / "out.arrow") as file:
+        assert file.read_all()["embedding"].to_pylist() == [None, None]

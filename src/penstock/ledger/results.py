@@ -17,6 +17,7 @@ from penstock.ledger.output_columns import OutputColumns
 from penstock.ledger.parsed import parsed_for
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.summary import read_summary
+from penstock.sources.columns import Misfit
 from penstock.sources.schema import InputSchema
 
 NO_FILE = Path()  # Arrow's types, not those of a file
@@ -43,9 +44,19 @@ def results(run_dir: Path, *, partial: bool = False) -> Iterator[pa.RecordBatch]
         if merged.missing is not None and not partial:
             raise missing(merged.missing)
         if merged.results.num_rows:
-            yield pa.RecordBatch.from_arrays(
-                columns.result_columns(merged.results), schema=columns.result_schema
-            )
+            yield typed(merged.results, columns)
+
+
+def typed(results: pa.RecordBatch, columns: OutputColumns) -> pa.RecordBatch:
+    """Results with the columns that are made of them. Raises LedgerError."""
+    try:
+        made = columns.result_columns(results)
+    except Misfit as misfit:
+        raise LedgerError(
+            f"row {misfit.row}: its vector is not as long as those before it",
+            "`penstock export` writes them as lists of any length.",
+        ) from None
+    return pa.RecordBatch.from_arrays(made, schema=columns.result_schema)
 
 
 def rows_in(run_dir: Path) -> int:
