@@ -120,6 +120,22 @@ def test_a_bitmap_gives_the_set_back(rows: set[int]) -> None:
     assert set(made) == rows | {PAGE_ROWS + 500}
 
 
+@given(ROWS, st.integers(0, 3))
+def test_a_bitmap_may_leave_out_the_first_rows_that_are_all_there(
+    rows: set[int], pages: int
+) -> None:
+    first = set_of(rows)
+    first.add_range(0, pages * PAGE_ROWS)
+    assert first.full_rows >= pages * PAGE_ROWS
+    rest = first.to_bytes(first.full_rows)
+    assert len(rest) <= len(first.to_bytes()) - first.full_rows // 8
+    made = RowSet.from_bytes(rest, first.full_rows)
+    assert made == first
+    assert (len(made), made.low_water) == (len(first), first.low_water)
+    made.add(PAGE_ROWS * 9)
+    assert len(made) == len(first) + 1
+
+
 @given(ROWS)
 def test_membership_is_that_of_the_rows(rows: set[int]) -> None:
     made = set_of(rows)

@@ -20,8 +20,8 @@ from penstock.ledger.written import Spent
 from penstock.sources.shard import Cursor
 
 # One table for all that comes in many: `kind` says what a line is of.
-#   done     rows; number: the generation
-#   failed   rows; name: the error class
+#   done     rows, and all before start; number: the generation
+#   failed   rows, and all before start; name: the error class
 #   shard    start, end: its rows; number: the checksum
 #   segment  name; end: verified bytes; number: batches
 # `rows` is a bitmap, compressed: rows that failed here and there would make very many ranges.
@@ -117,9 +117,9 @@ def lines_of(checkpoint: Checkpoint) -> list[Line]:
     """The lines of a checkpoint's table."""
     lines: list[Line] = []
     for generation, done in checkpoint.done.items():
-        lines.append(("done", "", 0, 0, generation, compressed(done)))
+        lines.append(("done", "", done.full_rows, 0, generation, compressed(done)))
     for error_class, failed in checkpoint.failed.items():
-        lines.append(("failed", error_class, 0, 0, 0, compressed(failed)))
+        lines.append(("failed", error_class, failed.full_rows, 0, 0, compressed(failed)))
     for first, rows, checksum in checkpoint.shards:
         lines.append(("shard", "", first, first + rows, checksum, None))
     for name, length in checkpoint.segments.items():
@@ -128,14 +128,17 @@ def lines_of(checkpoint: Checkpoint) -> list[Line]:
 
 
 def compressed(rows: RowSet) -> bytes:
-    """A set of rows as bytes: the size of the bitmap, and the bitmap compressed."""
-    bits = rows.to_bytes()
+    """A set of rows as bytes: the size of the bitmap, and the bitmap compressed.
+
+    It begins where not all rows are in the set: what is done would else be written each time.
+    """
+    bits = rows.to_bytes(rows.full_rows)
     return len(bits).to_bytes(8, "little") + bytes(pa.compress(bits, CODEC))
 
 
-def decompressed(data: bytes) -> RowSet:
+def decompressed(data: bytes, full_rows: int) -> RowSet:
     size = int.from_bytes(data[:8], "little")
-    return RowSet.from_bytes(bytes(pa.decompress(data[8:], size, CODEC)))
+    return RowSet.from_bytes(bytes(pa.decompress(data[8:], size, CODEC)), full_rows)
 
 
 def decode(batch: pa.RecordBatch, head: bytes) -> Checkpoint | None:
@@ -157,9 +160,9 @@ def put_line(checkpoint: Checkpoint, line: Line) -> bool:
     """Add a line of the table to a checkpoint; False for a line of no known kind."""
     kind, name, start, end, number, rows = line
     if kind == "done" and rows is not None:
-        checkpoint.done[number] = decompressed(rows)
+        checkpoint.done[number] = decompressed(rows, start)
     elif kind == "failed" and rows is not None:
-        checkpoint.failed[name] = decompressed(rows)
+        checkpoint.failed[name] = decompressed(rows, start)
     elif kind == "shard":
         checkpoint.shards.append(ShardMark(start, end - start, number))
     elif kind == "segment" and (segment := SegmentName.parse(name)) is not None:

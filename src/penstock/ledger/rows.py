@@ -66,17 +66,30 @@ class RowSet:
         return f"RowSet({list(self.ranges())!r})"
 
     @classmethod
-    def from_bytes(cls, bits: bytes) -> RowSet:
-        """The set that `to_bytes` gave."""
+    def from_bytes(cls, bits: bytes, full_rows: int = 0) -> RowSet:
+        """The set that `to_bytes` gave, after so many rows that are all in it."""
         made = cls()
-        made._grow(-(-len(bits) // PAGE_BYTES))
-        for number in range(len(made._pages)):
-            made._put(number, bits[number * PAGE_BYTES : (number + 1) * PAGE_BYTES])
+        full = full_rows >> PAGE_BITS
+        made._pages = [FULL] * full
+        made._counts = array("H", [PAGE_ROWS]) * full
+        made._count, made._low_page = full * PAGE_ROWS, full
+        made._grow(full - (-len(bits) // PAGE_BYTES))
+        for number in range(full, len(made._pages)):
+            at = (number - full) * PAGE_BYTES
+            made._put(number, bits[at : at + PAGE_BYTES])
         return made
 
-    def to_bytes(self) -> bytes:
-        """As a bitmap: row n is bit n % 8, from the lowest, of byte n // 8."""
-        return b"".join(map(bitmap, self._pages)).rstrip(b"\0")
+    def to_bytes(self, after: int = 0) -> bytes:
+        """As a bitmap: row n is bit n % 8, from the lowest, of byte n // 8.
+
+        The first `after` rows, as many as `full_rows` or none, are left out.
+        """
+        return b"".join(map(bitmap, self._pages[after >> PAGE_BITS :])).rstrip(b"\0")
+
+    @property
+    def full_rows(self) -> int:
+        """So many rows from 0 on, in whole pages, are all in the set."""
+        return self.low_water >> PAGE_BITS << PAGE_BITS
 
     def copy(self) -> RowSet:
         twin = RowSet()

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from penstock.ledger.schema import RESULT_SCHEMA
 
-BUFFER_BYTES: Final = 16 * 1024 * 1024
+BUFFER_BYTES: Final = 256 * 1024
 
 
 class SegmentEncoder:
