@@ -28,7 +28,7 @@ REPLAYED = range(7, 12)
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.seeds(120, 2500)
+@pytest.mark.seeds(64, 2500)
 def test_whole_runs(seed: int, figures: Figures) -> None:
     try:
         world = play(seed)
