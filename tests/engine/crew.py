@@ -112,6 +112,7 @@ class FakeWorker:
         self.hung = self.closed = self._is_cut_off = False
         self.told_exhausted = False
         self.graces: list[float] = []
+        self.setup: Setup | None = None
         self.leases: list[Lease] = []
         self.disk: list[Written] = []
         self._queue: deque[tuple[Lease, int]] = deque()
@@ -141,6 +142,7 @@ class FakeWorker:
         match message:
             case Setup():
                 assert not self.leases
+                self.setup = message
                 # From now on it may write: a later supervisor must know whom to end.
                 assert self.pid in self.world.recorded[-1]
             case Lease():

@@ -74,6 +74,17 @@ def test_a_row_is_condemned_by_its_second_crash_alone() -> None:
     assert not quarantine
 
 
+def test_a_crash_together_with_others_does_not_count_as_one_alone() -> None:
+    quarantine = Quarantine()
+    quarantine.accuse(grant_of(5, 2), [(5, 7)])
+    quarantine.next()
+    assert quarantine.crashed([(5, 7)]) is None
+    for crashes in range(1, CRASHES_ALONE + 1):
+        alone = quarantine.next()
+        assert alone is not None and alone.wanted == [(5, 6)]
+        assert (quarantine.crashed([(5, 6)]) is not None) == (crashes == CRASHES_ALONE)
+
+
 def test_a_crash_after_the_last_row_was_answered_condemns_nobody() -> None:
     quarantine = Quarantine()
     quarantine.accuse(grant_of(5, 1), [(5, 6)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.crew import DEAD_LETTER, FakeBooks, FakeWorker, World
+from engine.crew import DEAD_LETTER, FakeBooks, FakeWorker, World, written_of
 from engine.limiters import slab
 from engine.money import no_money
 from engine.shards import shards
@@ -17,9 +17,10 @@ from engine.virtual_time import Clock, VirtualLoop
 from penstock.engine import crew as crew_module
 from penstock.engine.crew import HUNG_NS
 from penstock.engine.leases import Grant
-from penstock.engine.messages import Failed, Fatal, Goodbye
+from penstock.engine.messages import Committed, Failed, Fatal, Goodbye
 from penstock.engine.plan import EndpointPlan, Plan
 from penstock.engine.stopping import Stopped
+from penstock.engine.stuck import FRUITLESS_KILLS
 from penstock.engine.supervisor import Supervisor
 from penstock.errors import (
     EXIT_INTERNAL,
@@ -30,6 +31,7 @@ from penstock.errors import (
     LedgerError,
 )
 from penstock.job import Job
+from penstock.ledger.known import Shelf
 from penstock.ledger.rows import RowSet
 from penstock.observe import events
 from penstock.observe.observer import Observer
@@ -295,6 +297,40 @@ def test_a_worker_that_failed_and_said_goodbye_may_have_written_what_it_did_not_
     play(main)
 
 
+def test_workers_that_are_killed_again_and_again_end_the_run_where_no_row_is_done_in_between(
+    play: Play,
+) -> None:
+    """A batch that adds no row, or the reading of what a dead one left, is no progress."""
+
+    async def main(world: World) -> None:
+        scene = Scene(world, 1, workers=1, slots=1)
+        running = asyncio.ensure_future(scene.run())
+        for _ in range(FRUITLESS_KILLS):
+            await world.until(lambda: bool(world.serving))
+            (worker,) = world.alive
+            worker.tell(Committed([written_of(worker.number, 0, [])]))
+            worker.die(-signal.SIGKILL)
+        stopped = await running
+        assert stopped.exit_code == EXIT_INTERNAL
+        assert "row 0" in stopped.message
+
+    play(main)
+
+
+def test_a_row_that_is_done_between_two_kills_is_progress(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world, 2 * FRUITLESS_KILLS, workers=1, slots=1)
+        running = asyncio.ensure_future(scene.run())
+        for kills in range(FRUITLESS_KILLS + 3):
+            await world.until(lambda kills=kills: len(scene.books.done) > kills)
+            await world.until(lambda: bool(world.serving))
+            (worker,) = world.alive
+            worker.die(-signal.SIGKILL)
+        assert (await running).complete
+
+    play(main)
+
+
 def test_the_rows_that_crash_a_worker_are_found_and_all_others_are_answered(play: Play) -> None:
     async def main(world: World) -> None:
         scene = Scene(world, 120, slots=12)
@@ -422,6 +458,24 @@ def test_a_worker_that_starts_after_the_inputs_end_is_told_of_it(play: Play) -> 
         assert world.workers[2].told_exhausted
 
     play(main, answer_seconds=5.0)
+
+
+def test_a_worker_that_starts_later_knows_what_was_asked_and_which_turn_it_is(play: Play) -> None:
+    """Else it would ask, in its first life, for what is answered already."""
+
+    async def main(world: World) -> None:
+        scene = Scene(world, 200)
+        running = asyncio.ensure_future(scene.run())
+        await world.until(lambda: len(scene.books.done) > 20)
+        shelf = Shelf("own.index", ["one.arrow"], "duplicate", 3)
+        scene.supervisor._crew.know(shelf)
+        world.workers[0].die(-signal.SIGKILL)
+        assert (await running).complete
+        setup = world.workers[2].setup
+        assert setup is not None
+        assert (setup.shelves, setup.turn) == ((shelf,), 1)
+
+    play(main)
 
 
 def test_workers_that_die_before_they_are_ready_end_the_run_with_their_last_words(
@@ -720,6 +774,18 @@ def test_a_bug_in_a_burial_ends_the_run_instead_of_leaving_it_waiting(play: Play
         with pytest.raises(ZeroDivisionError):
             await running
         assert world.alive == []
+
+    play(main)
+
+
+def test_the_run_is_not_over_while_rows_are_left_for_another_turn(play: Play) -> None:
+    async def main(world: World) -> None:
+        scene = Scene(world)
+        assert (await scene.run()).complete
+        leasing = scene.supervisor._leasing
+        assert leasing.done
+        leasing.table.deferred.add(3)
+        assert not leasing.done
 
     play(main)
 

@@ -264,6 +264,24 @@ def test_no_more_are_in_flight_than_there_are_slots_and_none_is_idle_without_nee
     play(main, slots=3)
 
 
+def test_no_more_are_in_flight_than_the_places_that_are_granted(play: Play) -> None:
+    """However many slots there are: what may be in flight is found, or tuned, while it runs."""
+
+    async def main(scene: Scene) -> None:
+        scene.work._lane.grant(2, 0)
+        scene.add(*range(12))
+        await asyncio.sleep(0.05)
+        assert scene.asker.in_flight == 2
+        await scene.until_done()
+        assert scene.seconds == pytest.approx(12 / 2 * 0.1, abs=0.1)
+        scene.work._lane.grant(99, 0)
+        scene.add(*range(12, 40))
+        await asyncio.sleep(0.05)
+        assert scene.asker.in_flight == 5  # no more than it has slots
+
+    play(main, slots=5)
+
+
 def test_a_due_retry_goes_before_fresh_records(play: Play) -> None:
     async def main(scene: Scene) -> None:
         scene.add(*range(5))

@@ -124,6 +124,7 @@ def test_a_checkpoint_gives_the_account_back(run_dir: RunDirectory) -> None:
     account = account_of(run_dir, [answer(0), dead(4)])
     checkpoint = account.checkpoint(run_id=RUN, epoch=1, generation=0, written_at=0.0, cursor=None)
     twin = Account.of(checkpoint)
+    assert twin.paid_usd == account.paid_usd == answer(0).cost_usd
     add(account, run_dir, put(run_dir, [answer(1)], epoch=2))
     assert (twin.ended, twin.failures, twin.spent.attempts) == (2, {"invalid_request": 1}, 2)
     assert checkpoint.spent.attempts == 2

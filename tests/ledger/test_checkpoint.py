@@ -25,6 +25,7 @@ from penstock.ledger.checkpoint import (
     write_checkpoint,
 )
 from penstock.ledger.mark import SegmentName, ShardMark
+from penstock.ledger.row_page import PAGE_ROWS
 from penstock.ledger.rows import RowSet
 from penstock.ledger.sealed_table import unpack
 from penstock.ledger.written import Spent
@@ -78,6 +79,24 @@ def around(data: bytes) -> Checkpoint | None:
 )
 def test_a_checkpoint_comes_back_as_it_was(checkpoint: Checkpoint) -> None:
     assert around(encode(checkpoint)) == checkpoint
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+def test_what_is_left_out_of_a_checkpoint_is_there_when_it_is_read(pages: int) -> None:
+    """Of each set the rows up to which all are in it: each begins elsewhere."""
+    full = pages * PAGE_ROWS
+    checkpoint = made()
+    checkpoint.done = {0: RowSet([(0, full + 5), (full + 9, full + 11)]), 1: RowSet([(3, 4)])}
+    checkpoint.failed = {
+        "timeout": RowSet([(0, PAGE_ROWS), (full + 9, full + 10)]),
+        "refused": RowSet([(PAGE_ROWS - 1, PAGE_ROWS + 1)]),
+    }
+    found = around(encode(checkpoint))
+    assert found == checkpoint
+    assert {name: len(rows) for name, rows in found.failed.items()} == {
+        name: len(rows) for name, rows in checkpoint.failed.items()
+    }
+    assert [len(rows) for rows in found.done.values()] == [full + 7, 1]
 
 
 def test_no_prefix_and_no_flipped_bit_gives_another_checkpoint() -> None:

@@ -110,6 +110,16 @@ def test_a_copy_and_a_union_leave_the_first_set_alone(one: set[int], two: set[in
     assert set(first) == one
 
 
+def test_a_copy_counts_its_own_rows() -> None:
+    """A page that counts another one's rows is taken for full while a row of it is not there."""
+    first = RowSet([(0, PAGE_ROWS - 2)])
+    twin = first.copy()
+    first.add(PAGE_ROWS - 1)
+    twin.add(PAGE_ROWS - 1)
+    assert PAGE_ROWS - 2 not in twin
+    assert (len(twin), twin.low_water) == (PAGE_ROWS - 1, PAGE_ROWS - 2)
+
+
 @given(ROWS)
 def test_a_bitmap_gives_the_set_back(rows: set[int]) -> None:
     made = RowSet.from_bytes(set_of(rows).to_bytes())
@@ -140,6 +150,15 @@ def test_a_bitmap_may_leave_out_the_first_rows_that_are_all_there(
 def test_membership_is_that_of_the_rows(rows: set[int]) -> None:
     made = set_of(rows)
     assert all((row in made) == (row in rows) for row in range(-9, 5 * PAGE_ROWS))
+
+
+def test_what_is_missing_is_told_to_the_row() -> None:
+    held = set(range(400)) - {5, 8, 15, 16, 31}  # enough of them to be kept as a bitmap
+    made = set_of(held)
+    for start in range(40):
+        for end in range(start + 1, 50):
+            missing = [row for part in made.missing(start, end) for row in range(*part)]
+            assert missing == sorted(set(range(start, end)) - held)
 
 
 def test_one_row_is_added_once() -> None:
