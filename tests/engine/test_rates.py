@@ -163,6 +163,12 @@ def test_a_price_that_is_given_goes_over_what_is_found_and_holds_at_any_length()
     assert changed(found, {}) == found
 
 
+def test_a_part_without_a_price_of_its_own_costs_what_is_given_for_its_whole() -> None:
+    found = Rates(10, 5, 10, 20, 20, longer=(Rates(20, 10, 20, 40, 60, above_tokens=100),))
+    ours = changed(found, {"input": 3e-6, "output": 7e-6})
+    assert ours == Rates(3, 5, 3, 7, 7, longer=(Rates(3, 10, 3, 7, 60, above_tokens=100),))
+
+
 def test_a_price_that_is_given_alone_must_have_both_ends() -> None:
     assert changed(None, {"input": 1.0}) is None
     assert changed(None, {"output": 1.0}) is None

@@ -21,6 +21,9 @@ PER_USD_A_MILLION: Final = 10**6  # picodollars a token
 # What one request costs at most: a usage that is nonsense must not overflow the counters.
 MOST_PUSD: Final = 1000 * PER_USD
 
+# What each kind of tokens that is priced apart is a part of.
+WHOLE: Final = {"cached": "input", "cache_write": "input", "reasoning": "output"}
+
 # The request by which the dearer of two models is found.
 USUAL_TOKENS: Final = (1000, 0, 0, 300, 0)
 
@@ -76,8 +79,18 @@ def changed(found: Rates | None, price: Mapping[str, float]) -> Rates | None:
             return None
         read, written = given["input"], given["output"]
         return msgspec.structs.replace(Rates(read, read, read, written, written), **given)
-    longer = tuple(msgspec.structs.replace(one, **given) for one in found.longer)
-    return msgspec.structs.replace(found, longer=longer, **given)
+    longer = tuple(replaced(one, given) for one in found.longer)
+    return msgspec.structs.replace(replaced(found, given), longer=longer)
+
+
+def replaced(found: Rates, given: Mapping[str, int]) -> Rates:
+    """`found` with other rates; a part that has no rate of its own has that of its whole."""
+    parts = {
+        part: given[whole]
+        for part, whole in WHOLE.items()
+        if whole in given and getattr(found, part) == getattr(found, whole)
+    }
+    return msgspec.structs.replace(found, **{**parts, **given})
 
 
 def dearest(rates: Iterable[Rates]) -> Rates:
