@@ -94,6 +94,8 @@ def test_the_words_for_a_number_tell_its_true_bounds(one: Option) -> None:
         ({"param": {"a.b": 1, "a": 2}}, "--param a: given twice"),
         ({"param": {"a..b": 1}}, "--param a..b: a name between dots is empty"),
         ({"prompt": " "}, "--prompt is empty"),
+        ({"limiter": ""}, "--limiter is empty"),
+        ({"price": {"input": -1.0}}, "expected KIND = USD, each of 0 to 1,000,000"),
         ({"max_concurrency": 10**6}, "--max-concurrency 1000000: expected at most 65,536"),
         ({"promt": "x"}, "there is no option 'promt'"),
     ],

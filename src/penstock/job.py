@@ -682,6 +682,8 @@ def check(job: Job) -> None:
                 else "Answers are read whole, so nothing is streamed.",
             )
     check_price(job)
+    if job.limiter == "":
+        raise JobError("--limiter is empty", "Name the limiter, or leave it out.")
     check_written(job)
     nested(job.param)
     parse_percent(job.stop_failed, "stop_failed")

@@ -45,6 +45,7 @@ OF_OPTION = {
     "messages": MESSAGES,
     "schema": "a file of a JSON Schema, a type as module:Model, or a table",
     "max_output_retries": "a whole number from 0 to 1,000",
+    "price": "KIND = USD, each of 0 to 1,000,000",
 }
 LONG = ("messages", "schema")
 MOST_OF_OPTION = {
