@@ -71,6 +71,7 @@ def test_a_budget_holds_over_workers_kills_and_resumes_and_all_is_counted(
     assert billed_usd(provider) - MISPREDICTED_USD <= first <= 1.0 + MISPREDICTED_USD
     assert first > 0.9  # nothing is left that another request could be bought for
     assert ended.summary["lost_usd"] > 0
+    assert ended.summary["bottleneck"]["budget"] > 0, ended.summary["bottleneck"]
 
     killed = killing(run, provider, 2.0, kills=1, workers=2, supervisor=True)
     assert killed.code == -signal.SIGKILL

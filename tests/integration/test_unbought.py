@@ -60,6 +60,7 @@ def test_the_same_request_is_bought_once_over_all_workers_and_calls(
         one["output_tokens"] or 0 for one in place.results()
     )
     check_same_answers(place)
+    assert ended.summary["bottleneck"]["input"] < 0.5, "rows that wait for others' answers are read"
 
 
 def test_killed_workers_and_supervisors_lose_no_row_and_buy_little_again(

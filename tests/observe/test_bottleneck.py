@@ -56,6 +56,10 @@ def test_cpu_limits_when_nothing_else_keeps_a_record_from_a_free_slot() -> None:
     assert shares(hold=None, queued=8)["cpu"] == 0.6
 
 
+def test_the_budget_limits_when_a_record_waits_for_dollars() -> None:
+    assert shares(hold="budget")["budget"] == 0.6
+
+
 def test_disk_limits_when_the_writer_has_not_taken_the_results() -> None:
     assert shares(hold="disk")["disk"] == 0.6
 
@@ -94,7 +98,7 @@ def test_a_share_too_small_to_matter_is_no_reason() -> None:
     slots=st.integers(0, 5000),
     in_flight=st.integers(0, 6000),
     queued=st.integers(0, 10**6),
-    hold=st.sampled_from([None, "requests", "tokens", "throttled", "disk"]),
+    hold=st.sampled_from([None, "requests", "tokens", "throttled", "disk", "budget"]),
     loop_busy=st.integers(0, 10**12),
     drained=st.booleans(),
 )

@@ -58,6 +58,10 @@ SAMPLES: list[tuple[Event, str]] = [
         events.Draining(cause="SIGINT", in_flight=12, grace_seconds=25.0),
         "SIGINT: finishing 12 requests in flight, for at most 25 s",
     ),
+    (
+        events.Draining(cause="SIGINT", in_flight=1, grace_seconds=25.0),
+        "SIGINT: finishing 1 request in flight, for at most 25 s",
+    ),
     (events.Priced(words="m costs a lot"), "m costs a lot"),
     (events.Warned(message="the output is large"), "the output is large"),
     (

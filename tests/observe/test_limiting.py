@@ -41,6 +41,7 @@ def said(reason: str | None = None, **changes: Any) -> str:
         ("input", "waiting for input: reading is slower than the provider"),
         ("cpu", "limited by CPU: the workers are at full load"),
         ("disk", "waiting for the disk: results are not written yet"),
+        ("budget", "limited by --budget-usd: what is left is put aside for requests in flight"),
         (None, "waiting for the provider"),
     ],
 )

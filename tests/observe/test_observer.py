@@ -53,6 +53,15 @@ def test_a_snapshot_before_the_first_answer_has_no_rates_and_no_latency() -> Non
     assert snapshot.elapsed_seconds == 1.0
 
 
+def test_a_run_that_is_getting_ready_starts_and_is_not_limited_by_the_cpu() -> None:
+    observer, slab = an_observer()
+    observer.sample(2 * SECOND)
+    slab.add(C.SLOT_CPU_NS, 10 * SECOND)
+    assert observer.snapshot(3 * SECOND).limiting == "starting"
+    slab.add(request_cell(200, "success"), 1)
+    assert "limited by CPU" in observer.snapshot(3 * SECOND).limiting
+
+
 def test_rates_eta_and_limits_follow_what_the_workers_count() -> None:
     observer, slab = an_observer()
     for second in range(2, 32):

@@ -179,6 +179,8 @@ def what_to_raise(reason: str, limits: Mapping[str, LimitUse]) -> str:
             return "a higher allowance from the provider; a lower rate of yours saves the refusals"
         case "input":
             return "faster input: a file in place of a pipe, or one that is not compressed"
+        case "budget":
+            return "a higher --budget-usd, or fewer requests in flight"
         case "cpu":
             return "more --workers, if the machine has idle cores"
         case _:

@@ -35,6 +35,7 @@ NAMES = {
     "input": "waiting for input",
     "cpu": "waiting for the CPU",
     "disk": "waiting for the disk",
+    "budget": "waiting for what --budget-usd has left",
 }
 
 

@@ -182,13 +182,14 @@ class Crew:
         self._workers[number].send(lease, payload)
 
     def tell_exhausted(self) -> None:
-        """Tell all, also those that start later, that the input is at its end."""
+        """Tell all, also those that start later, that the input, or a turn, is at its end."""
         self._exhausted = True
         self.tell(Exhausted())
 
     def know(self, shelf: Shelf) -> None:
         """Tell all, also those that start later, that the next turn begins, and what is known."""
         self._turn += 1
+        self._exhausted = False
         self._shelves[shelf.source] = shelf
         self.tell(Know(shelf, self._turn))
 

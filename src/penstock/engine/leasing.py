@@ -45,9 +45,10 @@ class Leasing:
         Raises InputError where the input can't be read on, LedgerError where the disk fails.
         """
         await self._read_on(self._plan.books.has_read)
-        if self._plan.turns is not None:
+        if self._plan.turns is None:
+            self._crew.tell_exhausted()
+        else:
             await self._go_round(self._plan.turns)
-        self._crew.tell_exhausted()
         if self._plan.target is None:
             self._state.total = max(self._rows_read, self._plan.books.done.low_water)
 
@@ -57,6 +58,8 @@ class Leasing:
         In each turn a row of those that ask the same ends, and in the next all others do by it.
         """
         while True:
+            # Else a row that no server can answer would keep its turn open for ever.
+            self._crew.tell_exhausted()
             while not self.table.idle:
                 self._idle.clear()
                 await self._idle.wait()

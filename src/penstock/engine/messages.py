@@ -200,7 +200,7 @@ class Out(Message, frozen=True):
 
 
 class Exhausted(Message, frozen=True):
-    """No fresh rows will come: what is idle from now on waits for no input."""
+    """No fresh rows will come, but in another turn: what is idle waits for no input."""
 
 
 FromSupervisor = Setup | Lease | Know | Exhausted | Price | Grant | NewKey | Out | Drain | Cut

@@ -113,6 +113,11 @@ class Purse:
             answer.reasoning_tokens or 0,
         )
 
+    @property
+    def short(self) -> bool:
+        """Whether a request waits for dollars."""
+        return bool(self._line)
+
     # --- a request's way --------------------------------------------------------------------------
 
     def hold(self, amount: int) -> bool:

@@ -85,6 +85,7 @@ BEAT_SECONDS = 0.05
 PACE_NS = 250_000_000
 LOOK_NS = 1_000_000_000  # between looks at the limits that an answer's headers name
 ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
+BEGUN = (C.REQUESTS_SENT, C.RECORDS_SUCCEEDED, C.RECORDS_FAILED)
 CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
 
 
@@ -105,6 +106,7 @@ class Worker:
         self._paced_ns = self._looked_ns = self._ended = 0
         self._exhausted = False
         self._leased = False  # whether anything ever was
+        self._begun = False  # whether anything was sent, ended, or held back
         self._promised = 0  # rows asked for that have not come
         self._unbought: Unbought | None = None
         self._hello = False
@@ -291,6 +293,7 @@ class Worker:
             case Lease():
                 self._take(message, payload)
             case Know():
+                self._exhausted = False  # a turn begins, with rows of its own
                 self._know(message)
             case Exhausted():
                 self._exhausted = True
@@ -452,21 +455,23 @@ class Worker:
                 lane.asker.looks_at_limits = True
 
     def _account(self, elapsed_ns: int, ran_ns: int) -> None:
-        work, slab = self._work, self._slab
+        work, slab, hold = self._work, self._slab, self._hold()
         in_flight = sum(lane.asker.in_flight for lane in self._lanes)
         spent = slot_time(
             elapsed_ns,
             slots=self._places,
             in_flight=min(in_flight, self._places),
             queued=work.startable,
-            hold=self._hold(),
+            hold=hold,
             loop_busy_ns=ran_ns,
             drained=self._exhausted and not work.queued,
         )
         wants = work.startable > 0 and ran_ns < SATURATED * elapsed_ns
         for lane, meter in zip(self._lanes, self._meters, strict=True):
             lane.write_meter(meter, elapsed_ns, wants=wants)
-        if self._leased:
+        # What is made ready before the first request says nothing of what limits a run.
+        self._begun = self._begun or hold is not None or any(slab.get(cell) for cell in BEGUN)
+        if self._leased and self._begun:
             for cell, ns in spent.items():
                 slab.add(cell, ns)
         slab.set(C.IN_FLIGHT, in_flight)
@@ -484,6 +489,8 @@ class Worker:
         shut = [not lane.open(now_ns) for lane in self._lanes]
         if all(shut):
             return "throttled"
+        if self._purse is not None and self._purse.short:
+            return "budget"
         fullest = max(self._lanes, key=lambda lane: lane.asker.waiting)
         if fullest.asker.waiting:
             blocking = fullest.asker.pacer.blocking

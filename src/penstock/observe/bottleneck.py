@@ -8,6 +8,7 @@ Every slot of a worker is in one state at every moment, and its time goes to exa
     tokens       free; a record waits for a ticket, and a token bucket is what holds it
     throttled    free; the provider asked for a pause, is down, or filled the retry heap
     disk         free; the writer has not taken the results that wait for it
+    budget       free; a record waits for dollars that requests in flight have put aside
     input        free; no record is here to be started, and more are to come
     cpu          in flight while the event loop had no idle time, or free beside records that
                  nothing holds
@@ -23,7 +24,7 @@ from typing import Final, Literal
 
 from penstock.observe.slab_layout import C
 
-Hold = Literal["requests", "tokens", "throttled", "disk"]
+Hold = Literal["requests", "tokens", "throttled", "disk", "budget"]
 
 CELLS: Final = {
     "requests": C.SLOT_REQUESTS_NS,
@@ -33,6 +34,7 @@ CELLS: Final = {
     "input": C.SLOT_INPUT_NS,
     "cpu": C.SLOT_CPU_NS,
     "disk": C.SLOT_DISK_NS,
+    "budget": C.SLOT_BUDGET_NS,
 }
 REASONS: Final = tuple(CELLS)
 

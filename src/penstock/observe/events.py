@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import msgspec
 
 from penstock.observe.use import Use
-from penstock.observe.words import count, duration
+from penstock.observe.words import count, counted, duration
 
 Level = Literal["info", "warning", "error"]
 
@@ -177,7 +177,7 @@ class Draining(Event, frozen=True):
     @property
     def text(self) -> str:
         return (
-            f"{self.cause}: finishing {count(self.in_flight)} requests in flight, for at most "
+            f"{self.cause}: finishing {counted(self.in_flight, 'request')} in flight, for at most "
             f"{duration(self.grace_seconds)}"
         )
 

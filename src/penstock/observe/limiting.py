@@ -14,6 +14,7 @@ _SENTENCES = {
     "input": "waiting for input: reading is slower than the provider",
     "cpu": "limited by CPU: the workers are at full load",
     "disk": "waiting for the disk: results are not written yet",
+    "budget": "limited by --budget-usd: what is left is put aside for requests in flight",
 }
 
 _HELD = {

@@ -81,6 +81,7 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
     shares = bottleneck(slot_cells(recent.amounts))
     limits = {one.resource: limit_use(one, recent) for one in state.limits}
     ended = totals[C.RECORDS_SUCCEEDED] + totals[C.RECORDS_FAILED]
+    is_new = not (ended or totals.requests())
     rate_mean = mean_rate(state, ended, now_ns)
     pending = None if state.total is None else max(0, state.total - done)
     return Snapshot(
@@ -111,7 +112,14 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
         p50_seconds=totals.request_seconds(0.5),
         p99_seconds=totals.request_seconds(0.99),
         bottleneck=shares,
-        limiting=limiting(state.phase, shares, limits, state.endpoints, in_flight, now_ns),
+        limiting=limiting(
+            "starting" if is_new and main_reason(shares) == "cpu" else state.phase,
+            shares,
+            limits,
+            state.endpoints,
+            in_flight,
+            now_ns,
+        ),
         limits=limits,
         workers=state.workers,
         worker_restarts=state.worker_restarts,

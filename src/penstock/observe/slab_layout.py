@@ -101,6 +101,7 @@ class C(IntEnum):
     OPEN_PUSD = 30  # predicted for requests in flight
     SPENT_PUSD = 31  # by requests that ended; and by a dead worker's in flight
     LOST_PUSD = 32  # of those, what was predicted for requests without a readable answer
+    SLOT_BUDGET_NS = 33
 
 
 GAUGES: Final = frozenset(
