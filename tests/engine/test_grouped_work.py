@@ -25,6 +25,7 @@ from penstock.engine.grouping import Most
 from penstock.engine.lane import Lane
 from penstock.engine.prediction import TokenPredictor
 from penstock.engine.rates import pusd
+from penstock.engine.retry import FAILURES_UNTIL_DOWN
 from penstock.job import Job
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C, started_rows
@@ -249,6 +250,33 @@ def test_a_request_has_no_more_than_its_tokens_allow_and_a_long_text_goes_alone(
     play(main, tokens=9, slots=1)
 
 
+def test_a_request_has_no_more_than_its_bytes_allow(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.engine.grouping.MOST_BYTES", 12)
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(6))  # texts of two bytes and as many more as the row's number
+        await scene.until_done()
+        assert scene.asked == [[0, 1, 2], [3, 4], [5]]
+        scene.check_vectors()
+
+    play(main, slots=1)
+
+
+def test_a_group_that_was_formed_is_not_taken_apart_by_one_that_is_being_formed(play: Play) -> None:
+    """One that did not reach the server stands behind fresh records, with all that go with it."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(10))
+        await scene.until_done()
+        assert scene.asked == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9], [0, 1, 2, 3]]
+        assert sorted(scene.results) == list(range(10))
+        scene.check_vectors()
+
+    play(main, lambda rows, number: failed("connect", 0) if number == 1 else None, slots=1, rows=4)
+
+
 def test_records_that_make_no_request_leave_the_others_alone(play: Play) -> None:
     def broken(row: int) -> Record:
         return Record(row, f"in:{row}", problem="no JSON")
@@ -295,6 +323,39 @@ def test_a_retry_is_of_the_whole_group_and_an_attempt_for_each_of_it(play: Play)
         scene.check_vectors()
 
     play(main, lambda rows, number: failed() if 0 in rows and number < 4 else None)
+
+
+def test_that_several_are_refused_is_no_attempt_of_any(play: Play) -> None:
+    """Each of them may fail as often afterwards as if it had been asked alone from the start."""
+    met: set[tuple[int, ...]] = set()
+
+    def script(rows: Sequence[int], number: int) -> Attempt | None:
+        if len(rows) > 2:
+            return rejected()
+        first, _ = tuple(rows) not in met, met.add(tuple(rows))
+        return failed() if first else None
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(8))
+        await scene.until_done()
+        assert {len(rows) for rows in scene.asked} == {8, 4, 2}
+        assert len(scene.results) == 8
+        scene.check_vectors()
+
+    play(main, script, max_attempts=2)
+
+
+def test_a_server_that_is_down_is_asked_for_one_record_at_a_time(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        for _ in range(FAILURES_UNTIL_DOWN):
+            scene.lanes[0].limiter.record_failure()
+        scene.add(*range(9))
+        await scene.until_done()
+        assert scene.asked[0] == [0]
+        assert max(map(len, scene.asked)) == 8
+        scene.check_vectors()
+
+    play(main, slots=1)
 
 
 def test_throttles_are_no_attempts(play: Play) -> None:

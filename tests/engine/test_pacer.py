@@ -197,7 +197,10 @@ def test_after_a_stop_not_even_a_free_ticket_is_given(clock: Clock) -> None:
     async def main(_: VirtualLoop) -> None:
         pacer = Pacer(limiter())
         assert pacer.take(0, 0)
+        pacer.hold()
         pacer.stop()
+        assert pacer.take(0, 0) == 0
+        pacer.release()  # another key came, too late
         assert pacer.take(0, 0) == 0
 
     clock.run(main)
@@ -385,6 +388,9 @@ def test_while_it_is_held_nobody_gets_a_ticket_and_then_all_do_in_order(clock: C
             await pacer.ticket(0, 0)
             order.append(number)
 
+        await asyncio.sleep(1)
+        assert pacer.take(0, 0)
+        await asyncio.sleep(1)  # a ticket is there
         pacer.hold()
         assert not pacer.take(0, 0)
         tasks = [loop.create_task(one(number)) for number in range(9)]

@@ -120,6 +120,22 @@ def test_what_was_settled_for_less_lets_the_next_one_go(clock: Clock) -> None:
     clock.run(main)
 
 
+def test_who_comes_later_and_costs_less_does_not_pass_who_waits(clock: Clock) -> None:
+    """Else a large record would wait as long as there are small ones."""
+
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene()
+        scene.purse.funded(50)
+        waiting = loop.create_task(scene.purse.wait(100))
+        await asyncio.sleep(0)
+        scene.purse.funded(49)
+        assert not scene.purse.hold(1)
+        scene.purse.funded(1)
+        await waiting
+
+    clock.run(main)
+
+
 def test_where_there_is_too_little_all_that_is_unused_goes_back(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
         scene = Scene()

@@ -50,6 +50,14 @@ def test_one_that_has_room_is_chosen_if_there_is_one_and_tickets_go_before_turns
         assert (chosen.line > 0, chosen.turn) <= (other.line > 0, other.turn)
 
 
+def test_few_are_on_their_way_to_one_endpoint_however_many_places_it_has() -> None:
+    """They would be bound to it while it is throttled, or fails."""
+    waiting = Standing(0, MOST_ON_THE_WAY, 1000, 0, MOST_ON_THE_WAY, 0.0)
+    sent = Standing(1, 900, 1000, 0, 0, 9.0)
+    assert choose([waiting]) == -1
+    assert choose([waiting, sent]) == 1
+
+
 @given(
     st.lists(STANDINGS, min_size=1, max_size=4).map(numbered),
     st.integers(-1, 3),

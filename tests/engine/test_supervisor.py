@@ -385,6 +385,20 @@ def test_the_quarantines_worker_is_sent_away_as_soon_as_no_row_is_suspected(play
     play(main, poisoned={3})
 
 
+def test_a_suspect_is_asked_whoever_asks_the_same(play: Play) -> None:
+    """What asks the same may be the suspect itself, in the worker that it ended."""
+
+    async def main(world: World) -> None:
+        scene = Scene(world, 40, dedupe=True)
+        world.poisoned = {7}
+        assert (await scene.run()).complete
+        asked = {one.setup.dedupe for one in world.workers if one.setup and one.quarantine}
+        others = {one.setup.dedupe for one in world.workers if one.setup and not one.quarantine}
+        assert (asked, others) == ({False}, {True})
+
+    play(main)
+
+
 def test_a_quarantine_worker_that_is_killed_from_outside_accuses_nobody(play: Play) -> None:
     async def main(world: World) -> None:
         scene = Scene(world, 40, slots=12)

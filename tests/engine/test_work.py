@@ -88,6 +88,7 @@ class FakeEnding:
         self.ended: dict[int, tuple[str, int]] = {}  # row -> error class, attempts
         self.messages: dict[int, str] = {}
         self.tokens: dict[int, tuple[int | None, int | None]] = {}  # of answers, by row
+        self.costs: dict[int, int | None] = {}  # picodollars, by row
         self.hashes: set[str] = set()
         self.paid = 0  # answers that ended nothing
 
@@ -98,6 +99,7 @@ class FakeEnding:
         self._end(pending.record.row, error_class, pending.attempts)
         if attempt.refusal is not None:
             self.messages[pending.record.row] = attempt.refusal.message
+        self.costs[pending.record.row] = pending.cost_pusd
         spent = pending.spent or Answer()
         self.tokens[pending.record.row] = (spent.input_tokens, spent.output_tokens)
         assert pending.request is not None
@@ -275,9 +277,10 @@ def test_no_more_are_in_flight_than_the_places_that_are_granted(play: Play) -> N
         await scene.until_done()
         assert scene.seconds == pytest.approx(12 / 2 * 0.1, abs=0.1)
         scene.work._lane.grant(99, 0)
+        assert scene.work._lane.places == 5  # what was laid out for it
         scene.add(*range(12, 40))
         await asyncio.sleep(0.05)
-        assert scene.asker.in_flight == 5  # no more than it has slots
+        assert scene.asker.in_flight == 5
 
     play(main, slots=5)
 
@@ -319,6 +322,40 @@ def test_only_throttles_in_a_row_lengthen_a_records_wait(play: Play) -> None:
         slots=1,
         chance=1.0,
     )
+
+
+def test_a_record_that_fails_while_others_are_answered_ends_though_more_wait(play: Play) -> None:
+    """Others were answered meanwhile: the endpoint is well, and the record is not."""
+
+    async def main(scene: Scene) -> None:
+        scene.add(*range(200))
+        async with asyncio.timeout(60):
+            while 0 not in scene.ending.ended:  # noqa: ASYNC110  # time is virtual
+                await asyncio.sleep(0.05)
+        assert scene.ending.ended[0] == ("server_error", 5)
+        assert scene.asker.rows().count(0) == 5
+        assert scene.work.queued > 0
+
+    play(
+        main,
+        lambda row, time: failed("server_error", 500) if row == 0 else succeeded(),
+        chance=0.1,
+    )
+
+
+def test_a_record_costs_what_all_of_its_attempts_do(play: Play) -> None:
+    """Of an answer that can't be read nobody knows what it cost, and that takes nothing away."""
+
+    def script(row: int, time: int) -> Attempt:
+        answered = failed() if time < 4 else succeeded()
+        return msgspec.structs.replace(answered, cost_pusd=(None, 30, 400, None)[time - 1])
+
+    async def main(scene: Scene) -> None:
+        scene.add(0)
+        await scene.until_done()
+        assert scene.ending.costs == {0: 430}
+
+    play(main, script)
 
 
 def test_a_record_that_waits_for_a_retry_holds_no_slot(play: Play) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import InputError
 from penstock.sources.bytesource import open_source
+from penstock.sources.restarts import Restarts
 
 RANDOM = random.Random(20)
 DATA = b"".join(b"line %d %s\n" % (n, RANDOM.randbytes(20).hex().encode()) for n in range(8000))
@@ -198,3 +199,12 @@ def test_a_gzip_member_with_a_wrong_checksum_is_an_error(tmp_path: Path) -> None
     path.write_bytes(packed)
     with pytest.raises(InputError, match="incorrect data check"):
         read_all(path, "gz")
+
+
+def test_reading_on_begins_at_the_last_point_that_is_not_behind_it() -> None:
+    """From a later one, rows would be passed over."""
+    points = Restarts((0, 0))
+    for byte, offset in ((10, 100), (20, 200), (30, 300)):
+        points.add(byte, offset)
+    found = [points.before(offset) for offset in (0, 99, 100, 199, 299, 300, 999)]
+    assert found == [(0, 0), (0, 0), (10, 100), (10, 100), (20, 200), (30, 300), (30, 300)]

@@ -194,6 +194,7 @@ UNUSUAL = {
     "no content": b"HTTP/1.1 204 None\r\nContent-Length: 0\r\n\r\n",
     "no length": b"HTTP/1.1 200 OK\r\n\r\nhello",
     "both framings": chunked(b"hello", headers="Content-Length: 5\r\n"),
+    "chunked twice": chunked(b"hello", headers="Transfer-Encoding: chunked\r\n"),
     "two lengths": counted(b"hello", headers="Content-Length: 5\r\n"),
     "a length that is no number": counted(b"hello").replace(b"Length: 5", b"Length: 1+"),
     "no line break behind a chunk": chunked(b"hello", pieces=1).replace(b"o\r\n", b"o\0\1"),
@@ -210,6 +211,9 @@ UNUSUAL = {
     "in chunks, above the cap": chunked(b"x" * (CAP + 1)),
     "a bomb": zipped(bytes(CAP + 1)),
     "two members": counted(gzip.compress(b"a") * 2, headers="Content-Encoding: gzip\r\n"),
+    "gzip that is cut": counted(
+        gzip.compress(b"a" * 99)[:-9], headers="Content-Encoding: gzip\r\n"
+    ),
     "not gzip": counted(b"hello", headers="Content-Encoding: gzip\r\n"),
     "folded": counted(b"hello", headers="A: b\r\n c\r\n"),
     "a line feed alone": counted(b"hello", headers="A: b\nC: d\r\n"),
