@@ -162,7 +162,9 @@ class Place:
         """Start a run."""
         return Live(self.command(base_url, **options), self.environment, self.run_dir, self.folder)
 
-    def call(self, command: Sequence[str], stdin: bytes = b"") -> Ended:
+    def call(
+        self, command: Sequence[str], stdin: bytes = b"", seconds: float = PATIENCE_SECONDS
+    ) -> Ended:
         """Any command, to its end."""
         began = time.monotonic()
         ended = subprocess.run(
@@ -170,7 +172,7 @@ class Place:
             input=stdin,
             env=self.environment,
             capture_output=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=seconds,
             check=False,
         )
         took = time.monotonic() - began
