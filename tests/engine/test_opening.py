@@ -458,6 +458,17 @@ def test_what_was_simulated_makes_way_for_the_same_job_in_earnest(place: Place) 
         assert RunDirectory(aside).manifest().identity["simulate"] is True
 
 
+def test_simulated_answers_are_reused_by_simulations_alone(place: Place, tmp_path: Path) -> None:
+    with open_run(place.job(simulate=True), {}) as opened:
+        place.put(opened, [answer(row) for row in range(100)])
+    new = {"output": str(tmp_path / "new.jsonl"), "run_dir": str(tmp_path / "new.run")}
+    for source in (place.run, place.output):
+        error = place.refusal(place.job(reuse=(str(source),), **new))
+        assert "its answers were simulated" in error.what and "--simulate" in error.next_step
+    with open_run(place.job(reuse=(str(place.run),), simulate=True, **new), {}) as opened:
+        assert opened.plan.shelves[0].files
+
+
 def test_a_run_that_was_refused_at_once_makes_way_for_the_mended_job(place: Place) -> None:
     def refused(**changes: Any) -> None:
         with open_run(place.job(model="typo"), {}) as opened:

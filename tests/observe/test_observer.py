@@ -163,6 +163,19 @@ def test_the_whole_epochs_shares_and_limits_are_for_the_report() -> None:
     assert observer.limit_use()["requests_per_minute"].share == pytest.approx(1.0)
 
 
+def test_a_limit_that_was_lowered_is_used_by_what_it_was_in_the_mean() -> None:
+    observer, slab = an_observer(limits=(Limit("requests", 1200, 60, "found"),))
+    observer.sample(2 * SECOND)
+    work(slab, 200)
+    observer.sample(12 * SECOND)
+    observer.state.limits = (Limit("requests", 120, 60, "found"),)
+    work(slab, 40)
+    observer.sample(32 * SECOND)
+    observer.state.running_until_ns = 32 * SECOND
+    use = observer.limit_use()["requests_per_minute"]
+    assert (use.limit, use.share) == (120, pytest.approx(1.0))
+
+
 def test_a_run_that_never_got_ready_used_no_limit() -> None:
     observer, _ = an_observer(running_since_ns=None)
     assert observer.limit_use() == {}

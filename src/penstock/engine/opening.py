@@ -37,7 +37,14 @@ from penstock.engine.pricing import notes_of, prices_of
 from penstock.engine.rates import pusd
 from penstock.engine.treasury import Treasury
 from penstock.engine.tuning import with_tuned
-from penstock.errors import JobError, LedgerError, RunDirectoryError, TemplateError
+from penstock.errors import (
+    InputError,
+    JobError,
+    LedgerError,
+    PenstockError,
+    RunDirectoryError,
+    TemplateError,
+)
 from penstock.job import Job, identity
 from penstock.ledger.account import Account
 from penstock.ledger.embedding import Embedding
@@ -46,7 +53,14 @@ from penstock.ledger.formats import check_types
 from penstock.ledger.generation import Generation, unfinished
 from penstock.ledger.known import Shelf
 from penstock.ledger.lock import RunLock
-from penstock.ledger.manifest import Manifest, check_identity, compare, makes_way, public_job
+from penstock.ledger.manifest import (
+    Manifest,
+    check_identity,
+    compare,
+    is_rehearsal,
+    makes_way,
+    public_job,
+)
 from penstock.ledger.mounts import check_mount
 from penstock.ledger.output_check import check_output
 from penstock.ledger.output_columns import OutputColumns, output_columns
@@ -120,7 +134,11 @@ def run_directory_of(job: Job) -> Path:
         return Path(job.run_dir)
     if not job.output:
         raise JobError("there is no output", "Name one: --output answers.parquet")
-    output = Path(job.output)
+    return run_directory_beside(Path(job.output))
+
+
+def run_directory_beside(output: Path) -> Path:
+    """Where the run of an output is, unless another place was given."""
     return output.with_name(output.name + ".run")
 
 
@@ -142,6 +160,7 @@ def open_run(
     check_path(path)
     warning = check_mount(path)
     access = [access_of(one, job, environment) for one in endpoints_of(job)]
+    refuse_rehearsals(() if job.simulate else job.reuse)
     disk, directory = Disk(), RunDirectory(path)
     was_there = path.exists()
     streamed = objects is not None or STDIN in job.inputs
@@ -486,6 +505,22 @@ def shelves_of(
             shelving.reuse_shelf(disk, directory, job.reuse, with_response=manifest.batch_lines)
         )
     return tuple(shelves)
+
+
+def refuse_rehearsals(sources: Sequence[str]) -> None:
+    """Raises InputError for what was simulated, as far as run directories are there to tell."""
+    for source in sources:
+        path = Path(source)
+        directory = path if path.is_dir() else run_directory_beside(path)
+        try:
+            manifest = RunDirectory(directory).manifest()
+        except PenstockError:
+            continue
+        if is_rehearsal(manifest):
+            raise InputError(
+                f"--reuse {source}: its answers were simulated",
+                "Name a run that asked a provider; with --simulate this one can be reused.",
+            )
 
 
 def own_shelf(disk: Disk, directory: RunDirectory, run_id: str, generation: int) -> Shelf:

@@ -88,7 +88,12 @@ def check_identity(manifest: Manifest, identity: Mapping[str, Any], path: Path) 
 
 def makes_way(manifest: Manifest, identity: Mapping[str, Any]) -> bool:
     """Whether the run is but a rehearsal and the job is in earnest: nothing of it was bought."""
-    return bool(manifest.identity.get("simulate")) and not identity.get("simulate")
+    return is_rehearsal(manifest) and not identity.get("simulate")
+
+
+def is_rehearsal(manifest: Manifest) -> bool:
+    """Whether a run was simulated."""
+    return bool(manifest.identity.get("simulate"))
 
 
 def plain(value: Any) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from penstock.observe.bottleneck import bottleneck, main_reason
 from penstock.observe.limiting import limit_note, limiting, reason_sentence
 from penstock.observe.slab_layout import C
@@ -41,11 +43,14 @@ class Observer:
         self.state = state
         self.tally = Tally()
         self._window = Window(ETA_NS, STEP_NS)
+        self._means = MeanLimits()
 
     def sample(self, now_ns: int) -> Totals:
         """Remember the counters as of now, and return them; to be called a few times a second."""
         totals = self.tally.totals()
         self._window.add(now_ns, totals.cells)
+        if self.state.running_since_ns is not None and self.state.running_until_ns is None:
+            self._means.add(now_ns, self.state.limits)
         return totals
 
     def snapshot(self, now_ns: int) -> Snapshot:
@@ -64,14 +69,42 @@ class Observer:
         return shares, reason_sentence(reason, limits, 0) if reason else ""
 
     def limit_use(self, totals: Totals | None = None) -> dict[str, LimitUse]:
-        """The share of each limit that was used from the first request to the last row's end."""
+        """The share of each limit that was used from the first request to the last row's end.
+
+        A limit that changed counts as what it was in the mean: of the last one alone, found low
+        after it was higher, far more than all could have been used.
+        """
         state = self.state
         totals = totals or self.tally.totals()
         if state.running_since_ns is None or state.running_until_ns is None:
             return {}
         span_ns = state.running_until_ns - state.running_since_ns
         whole = Growth(span_ns, totals.cells)
-        return {one.resource: limit_use(one, whole) for one in state.limits}
+        uses = {one.resource: limit_use(one, whole) for one in state.limits}
+        return {name: self._means.corrected(name, use) for name, use in uses.items()}
+
+
+class MeanLimits:
+    """What limits that change while a run goes on were in the mean, over the time they stood."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[int, int]] = {}  # limit times ns, and ns
+        self._last_ns: int | None = None
+
+    def add(self, now_ns: int, limits: Sequence[Limit]) -> None:
+        """These were in force since the last call."""
+        since_ns, self._last_ns = self._last_ns or now_ns, now_ns
+        for one in limits:
+            allowed, stood_ns = self._sums.get(one.resource, (0, 0))
+            elapsed_ns = now_ns - since_ns
+            self._sums[one.resource] = allowed + one.limit * elapsed_ns, stood_ns + elapsed_ns
+
+    def corrected(self, resource: str, use: LimitUse) -> LimitUse:
+        """`use`, which is of the limit as it is now, with its share of what it was in the mean."""
+        allowed, stood_ns = self._sums.get(resource, (0, 0))
+        if not allowed:
+            return use
+        return msgspec.structs.replace(use, share=use.share * use.limit * stood_ns / allowed)
 
 
 def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns: int) -> Snapshot:
