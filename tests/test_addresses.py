@@ -80,6 +80,8 @@ def test_another_dialect_than_the_usual_one_is_said() -> None:
         "The provider is anthropic, at api.anthropic.com; --provider names another."
     )
     assert "a simulator" in (told(job(model="claude-x", simulate=True)) or "")
+    named = job(provider="anthropic", base_url="http://h/v1", model="claude-x")
+    assert told(named) is None, "who named it need not be told how"
 
 
 @pytest.mark.parametrize("provider", ["azure", "http"])

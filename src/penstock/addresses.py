@@ -122,8 +122,8 @@ def by_model(model: str | None) -> str:
 
 
 def told(job: Job) -> str | None:
-    """Words about the dialect, for a job that does not speak the usual one."""
-    if job.provider == OPENAI:
+    """Words about the dialect, where it is not the usual one and the job need not have named it."""
+    if job.provider == OPENAI or job.provider != by_url(job.base_url):
         return None
     where = "a simulator" if job.simulate else urlsplit(job.base_url).netloc
     return f"The provider is {job.provider}, at {where}; --provider names another."

@@ -16,6 +16,7 @@ from penstock.engine.meter import M
 from penstock.engine.plan import EndpointPlan
 from penstock.engine.region import Layout, Region, configure
 from penstock.job import Job
+from penstock.observe.snapshot import Traffic
 from penstock.providers.rate_headers import RateLimit
 
 SEATS = 2
@@ -69,6 +70,14 @@ def test_it_begins_with_the_first_places_dealt_to_the_seats() -> None:
     assert not world.waits(1000)
     world.look()
     assert world.granted() == [16, 16]
+
+
+def test_what_requests_came_to_is_summed_over_seats_also_of_one_that_died() -> None:
+    world = World()
+    world.meters[1].add_each((M.ANSWERS, M.ERRORS), (7, 1))
+    world.meters[1].set(M.IN_FLIGHT, 4)
+    world.look(seats=(0,), answers=3, throttles=2)
+    assert world.governor.traffic == Traffic(answered=10, throttled=2, failed=1)
 
 
 def test_named_limits_hold_at_once_and_count_what_was_sent() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from penstock.observe.report import Failure, Report
-from penstock.observe.snapshot import LimitUse, Snapshot
+from penstock.observe.snapshot import LimitUse, Snapshot, Traffic
 
 SNAPSHOT = Snapshot(
     run_id="5eed",
@@ -47,6 +47,7 @@ SNAPSHOT = Snapshot(
     workers=2,
     worker_restarts=1,
     endpoint_up={"http://127.0.0.1:8000/v1": True},
+    endpoint_traffic={"http://127.0.0.1:8000/v1": Traffic(500, 6, 2, 12)},
     started_at=1_800_000_000.0,
     last_checkpoint_at=1_800_000_055.5,
 )

@@ -75,7 +75,7 @@ def test_a_pause_says_how_long_it_still_takes() -> None:
 
 
 def test_a_reason_without_its_limit_is_named_plainly() -> None:
-    assert said("requests", limits={}) == "requests"
+    assert said("requests", limits={}) == "limited by the requests that an endpoint takes"
     assert said("concurrency", limits={}) == "waiting for the provider"
 
 

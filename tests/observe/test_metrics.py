@@ -14,6 +14,7 @@ from penstock.observe.snapshot import Snapshot
 from penstock.observe.tally import Tally, Totals
 
 LABELS = Labels(version="0.1.0", provider="openai", model='a "quoted"\nmodel\\')
+API = "http://127.0.0.1:8000/v1"
 
 DURATIONS_US = [0, 900, 1007, 1008, 5_000, 420_000, 1_930_000, 301_989_887, 10**12]
 
@@ -77,7 +78,11 @@ def test_every_metric_has_its_name_its_labels_and_base_units() -> None:
         ("soiled_connections_total", ()): 4,
         ("voided_tickets_total", ()): 5,
         ("probes_total", ()): 6,
-        ("endpoint_up", (("endpoint", "http://127.0.0.1:8000/v1"),)): 1,
+        ("endpoint_up", (("endpoint", API),)): 1,
+        ("endpoint_requests_total", (("endpoint", API), ("outcome", "answered"))): 500,
+        ("endpoint_requests_total", (("endpoint", API), ("outcome", "throttled"))): 6,
+        ("endpoint_requests_total", (("endpoint", API), ("outcome", "failed"))): 2,
+        ("endpoint_requests_in_flight", (("endpoint", API),)): 12,
         ("run_info", (("run_id", "5eed"),)): 1,
         ("run_start_timestamp_seconds", ()): 1_800_000_000,
         ("run_last_checkpoint_timestamp_seconds", ()): 1_800_000_055.5,

@@ -17,6 +17,7 @@ from penstock.errors import LedgerError
 from penstock.ledger.run_directory import RunDirectory
 from penstock.ledger.tuned import read_tuned, signature
 from penstock.observe import events
+from penstock.observe.snapshot import Traffic
 from penstock.observe.state import Limit
 from penstock.observe.words import count
 from penstock.providers.rate_headers import RateLimit
@@ -98,6 +99,10 @@ class Governing:
         how, why = self._governors[0].concurrency
         tightest = {one.resource: one for one in sorted(found, key=lambda one: -one.limit)}
         return (*tightest.values(), Limit("concurrency", self.places, how=how, why=why))
+
+    def traffic(self) -> dict[str, Traffic]:
+        """What the requests to each endpoint came to."""
+        return {governor.name: governor.traffic for governor in self._governors}
 
     def _poll(self, now_ns: int) -> None:
         """Take what was tuned, if something was."""

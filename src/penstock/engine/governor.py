@@ -21,6 +21,7 @@ from penstock.engine.finding import Finder
 from penstock.engine.limits import DAY_NS, MINUTE_NS, SECOND_NS, Bucket, Rate, bucket, within
 from penstock.engine.meter import Grants, M, summed
 from penstock.engine.plan import EndpointPlan
+from penstock.observe.snapshot import Traffic
 from penstock.observe.state import HowFound
 from penstock.providers.rate_headers import Counted, RateLimit
 
@@ -112,6 +113,17 @@ class Governor:
         if found.per_second != self._paced and not self._is_shared:
             self._paced = found.per_second
             self._enforce(now_ns, {})
+
+    @property
+    def traffic(self) -> Traffic:
+        """What the requests there came to."""
+        cells = summed(self._meters)
+        return Traffic(
+            answered=cells[M.ANSWERS],
+            throttled=cells[M.THROTTLES],
+            failed=cells[M.ERRORS],
+            in_flight=cells[M.IN_FLIGHT],
+        )
 
     @property
     def _is_given_for(self) -> set[Counted]:

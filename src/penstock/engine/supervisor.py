@@ -139,6 +139,7 @@ class Supervisor:
             self._endpoints.close()
             self._leasing.close()
             await self._bury_all()
+            self._note_traffic()
             region.close()
             if self._checkpointing is not None:
                 await self._checkpointing
@@ -217,7 +218,12 @@ class Supervisor:
             message = "budget-usd: this run was begun without one; the next resume keeps it"
             self._tell(events.Warned(message=message))
 
+    def _note_traffic(self) -> None:
+        for name, traffic in self._governing.traffic().items():
+            self._state.endpoints[name].traffic = traffic
+
     def _sample(self, now_ns: int) -> None:
+        self._note_traffic()
         throttles = self._observer.sample(now_ns)[C.THROTTLES]
         if (event := self._throttles.observe(throttles, now_ns)) is not None:
             self._tell(event)

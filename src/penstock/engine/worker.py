@@ -507,6 +507,8 @@ class Worker:
         for task in self._slots:
             task.cancel()
         await asyncio.gather(*self._slots, return_exceptions=True)
+        for lane, meter in zip(self._lanes, self._meters, strict=True):
+            lane.write_meter(meter, 0, wants=False)
         await self._transport.close()
         try:
             await self._committer.close()

@@ -72,7 +72,9 @@ def reason_sentence(reason: str | None, limits: Mapping[str, LimitUse], in_fligh
         return "waiting for the provider" if in_flight else ""
     if reason in ("requests", "tokens"):
         tightest = tightest_limit(reason, limits)
-        return f"limited to {limit_words(tightest, limits[tightest])}" if tightest else reason
+        if tightest is None:  # several endpoints, of which not all have such a limit
+            return f"limited by the {reason} that an endpoint takes"
+        return f"limited to {limit_words(tightest, limits[tightest])}"
     if reason == "concurrency":
         slots = limits.get("concurrency")
         return "waiting for the provider" + (f" ({limit_words(reason, slots)})" if slots else "")

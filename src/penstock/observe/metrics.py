@@ -168,6 +168,17 @@ def health(snapshot: Snapshot, totals: Totals) -> Iterator[Metric]:
         yield single_counter(name, help_text, totals[cell])
     up = {name: int(is_up) for name, is_up in snapshot.endpoint_up.items()}
     yield gauges("endpoint_up", "Whether an endpoint answers.", "endpoint", up)
+    ended = CounterMetricFamily(
+        "penstock_endpoint_requests",
+        "Requests by endpoint; one that refused a record alone is in none of the outcomes.",
+        labels=["endpoint", "outcome"],
+    )
+    for name, traffic in snapshot.endpoint_traffic.items():
+        for outcome in ("answered", "throttled", "failed"):
+            ended.add_metric([name, outcome], getattr(traffic, outcome))
+    yield ended
+    flying = {name: traffic.in_flight for name, traffic in snapshot.endpoint_traffic.items()}
+    yield gauges("endpoint_requests_in_flight", "Requests under way.", "endpoint", flying)
 
 
 def gauge(name: str, help_text: str, value: float) -> Metric:

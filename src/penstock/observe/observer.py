@@ -157,6 +157,7 @@ def take(state: RunState, totals: Totals, recent: Growth, longer: Growth, now_ns
         workers=state.workers,
         worker_restarts=state.worker_restarts,
         endpoint_up={name: one.up and not one.out for name, one in state.endpoints.items()},
+        endpoint_traffic={name: one.traffic for name, one in state.endpoints.items()},
         started_at=state.started_at,
         last_checkpoint_at=state.last_checkpoint_at,
         warnings=list(state.warnings),

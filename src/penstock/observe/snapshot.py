@@ -18,6 +18,15 @@ class LimitUse(msgspec.Struct, frozen=True):
     note: str = ""  # how it was come by, where it was not given
 
 
+class Traffic(msgspec.Struct, frozen=True):
+    """What an endpoint's requests came to in this epoch; one that refused a record is in none."""
+
+    answered: int = 0
+    throttled: int = 0
+    failed: int = 0  # in a way that speaks of the endpoint: a 5xx, a timeout, no connection
+    in_flight: int = 0
+
+
 class Snapshot(msgspec.Struct, kw_only=True):
     """A run at an instant. Rows count over the whole run, all else over this process tree."""
 
@@ -53,6 +62,7 @@ class Snapshot(msgspec.Struct, kw_only=True):
     workers: int = 0  # alive
     worker_restarts: int = 0
     endpoint_up: dict[str, bool] = {}
+    endpoint_traffic: dict[str, Traffic] = {}
     started_at: float = 0.0  # seconds since the Unix epoch
     last_checkpoint_at: float | None = None
     warnings: list[str] = []

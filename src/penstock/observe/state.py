@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from penstock.observe.snapshot import Phase
+from penstock.observe.snapshot import Phase, Traffic
 
 # What a limit counts, and so which counter says how much of it is used.
 Counted = Literal["requests", "tokens", "input_tokens", "output_tokens", "concurrency"]
@@ -44,6 +44,7 @@ class Endpoint(msgspec.Struct):
     out: bool = False  # it refused for good; others may go on
     cause: str = ""  # why it is down, or out: `connect refused`
     paused_until_ns: int = 0  # the provider asked for no request before
+    traffic: Traffic = Traffic()
 
 
 class RunState(msgspec.Struct, kw_only=True):
