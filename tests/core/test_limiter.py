@@ -387,6 +387,14 @@ def test_a_lifted_bucket_bounds_nothing_and_blocks_nothing(make: HandleMaker) ->
     assert limiter.valid(0, limiter.generation, 10 * MINUTE)  # however late: no bucket counts it
 
 
+def test_a_ticket_from_before_a_limit_was_lifted_is_taken_anew(make: HandleMaker) -> None:
+    (limiter,) = make([Spec(REQUESTS, 600, MINUTE, 6, 0)], 1)
+    due, generation = limiter.reserve(MINUTE, 0, 0, 0), limiter.generation
+    assert limiter.valid(due, generation, MINUTE)
+    limiter.lift(0)
+    assert not limiter.valid(due, generation, MINUTE)
+
+
 def test_a_lifted_bucket_begins_empty_once_it_is_tuned(make: HandleMaker) -> None:
     (limiter,) = make([Spec(REQUESTS, 1000, MINUTE, 100, 0)], 1)
     limiter.lift(0)

@@ -89,6 +89,22 @@ def test_named_limits_hold_at_once_and_count_what_was_sent() -> None:
     assert world.governor.in_force[RPM].how == "named"
 
 
+def test_what_others_used_of_a_named_limit_is_not_there_for_this_run() -> None:
+    world = World()
+    world.look(answers=20)
+    world.governor.told([RateLimit("requests", 600, 60, used=300)], world.now_ns)
+    assert world.limiter.level(RPM, world.now_ns) < -299
+
+
+def test_a_rate_that_is_found_is_kept_and_dropped_again() -> None:
+    world = World()
+    for found, waits in ((10.0, True), (None, False)):
+        world.governor._paced = found
+        world.governor._enforce(world.now_ns, {})
+        world.now_ns += MINUTE_NS
+        assert world.waits(1000) is waits
+
+
 def test_a_named_limit_changes_the_bucket_once_and_not_with_each_answer() -> None:
     world = World()
     told = [RateLimit("requests", 600, 60), RateLimit("tokens", 50_000, 60)]

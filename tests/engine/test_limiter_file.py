@@ -67,6 +67,18 @@ def test_other_limits_than_those_in_use_are_refused_with_both(
         open_with(path, opened, rpm=700)
 
 
+def test_limits_are_in_use_as_long_as_anybody_uses_them(
+    path: Path, opened: list[LimiterFile]
+) -> None:
+    """Be it the first who named them or another."""
+    first = open_with(path, opened, rpm=600)
+    open_with(path, opened, rpm=600)
+    opened.remove(first)
+    first.close()
+    with pytest.raises(JobError, match="other runs use it"):
+        open_with(path, opened, rpm=700)
+
+
 def test_where_nobody_uses_it_its_limits_are_replaced(
     path: Path, opened: list[LimiterFile]
 ) -> None:

@@ -35,6 +35,7 @@ from penstock.ledger import lock
 from penstock.ledger.generation import Generation, begin_redo
 from penstock.ledger.manifest import public_job
 from penstock.ledger.mark import ShardMark
+from penstock.ledger.published import fingerprint, is_published, remember
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory, move_aside
 from penstock.ledger.schema import batch_of
@@ -400,6 +401,18 @@ def test_fresh_begins_anew_and_keeps_the_old_run(place: Place) -> None:
         assert opened.plan.epoch == 1
         assert opened.plan.books.succeeded == 0
     assert list((place.path / "out.jsonl.run.1" / "segments").iterdir())
+
+
+def test_a_run_that_begins_anew_may_replace_the_output_of_the_one_before(place: Place) -> None:
+    with open_run(place.job(), {}) as opened:
+        place.output.write_text("what it made\n")
+        made = fingerprint(place.output, place.output.name)
+        remember(opened.disk, opened.run_directory.path, made)
+    for _ in range(2):
+        with open_run(place.job(fresh=True), {}) as opened:
+            assert is_published(opened.run_directory.path, place.output)
+    place.output.write_text("what somebody else made\n")
+    assert isinstance(place.refusal(place.job(fresh=True)), OutputError)
 
 
 def test_an_interrupted_redo_is_carried_on_under_its_own_job(place: Place) -> None:

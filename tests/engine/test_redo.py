@@ -63,6 +63,20 @@ def test_a_name_is_that_of_a_dead_letters_class_or_of_how_an_answer_ended(place:
     assert "timeout, truncated" in raised.value.next_step
 
 
+@pytest.mark.parametrize(("pending", "exit_code"), [(1, 3), (0, 5), (0, 130)])
+def test_a_run_that_is_not_complete_is_carried_on_first(
+    place: Path, pending: int, exit_code: int
+) -> None:
+    """Its pending rows belong to no redo, and would be left out of it."""
+    write_summary(Disk(), place, a_report(pending=pending, exit_code=exit_code, redo=0))
+    with pytest.raises(UsageError, match="the run is not complete"):
+        begin(place)
+    assert list((place / "generations").iterdir()) == []
+    (place / "summary.json").unlink()
+    with pytest.raises(UsageError, match="the run is not complete"):
+        begin(place)
+
+
 def test_rows_that_are_named_are_asked_again_however_they_ended(place: Path) -> None:
     assert rows(place, named=Named("row", [0, 5, 5])) == [0, 5]
     assert rows(place, named=Named("id", ["100", "107"])) == [0, 7]

@@ -154,6 +154,27 @@ def test_a_record_that_no_endpoint_can_answer_ends_by_its_attempts(clock: Clock)
     clock.run(main)
 
 
+def test_retries_at_all_endpoints_together_keep_to_one_budget(clock: Clock) -> None:
+    asked: Counter[str] = Counter()
+
+    def weather(now: float, text: str) -> Came:
+        asked[text] += 1  # the sky looks twice
+        return (0.01, response(200, b"no JSON") if asked[text] < 8 else chat(f"echo: {text}"))
+
+    async def main(loop: VirtualLoop) -> None:
+        others = [Place(weather)]
+        station = Station(loop, weather, slots=8, max_attempts=9, others=others, most_rows=100)
+        took = await until(station, 100)
+        assert station.ended.failed == {}
+        at_once = retry.BUDGET_PER_SECOND + retry.BUDGET_SHARE * 100
+        retries = len(station.sky.sent) - 100
+        assert retries == 300
+        assert took > (retries - at_once) / retry.BUDGET_PER_SECOND - 1
+        station.close()
+
+    clock.run(main)
+
+
 def test_a_throttling_endpoint_is_left_alone_for_as_long_as_it_says(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
         others = [Place(between(10, 12, THROTTLED))]

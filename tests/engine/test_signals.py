@@ -35,6 +35,26 @@ def test_a_signal_is_heard_while_it_lasts_and_the_handler_before_is_back_after(
     assert signal.getsignal(number) == before
 
 
+def test_a_signal_that_is_ignored_is_ignored_as_before() -> None:
+    """Who starts a run by nohup wants it to go on when the terminal is closed."""
+    came: list[signal.Signals] = []
+
+    async def main() -> None:
+        with heard(came.append):
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(main())
+        assert came == []
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_off_the_main_thread_nothing_is_heard_and_nothing_raises() -> None:
     failures: list[BaseException] = []
 

@@ -33,9 +33,11 @@ from penstock.engine.messages import (
     Hello,
     Message,
     NewKey,
+    Prices,
     Setup,
     Want,
 )
+from penstock.engine.rates import Rates, pusd
 from penstock.engine.region import Layout, Region, configure
 from penstock.engine.worker import CRASHED, Worker
 from penstock.errors import LedgerError
@@ -44,6 +46,7 @@ from penstock.ledger.recovery import survey
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
 from penstock.observe.slab_layout import C, started_rows
+from penstock.providers.rate_headers import RateLimit
 from penstock.sources.shard import Shard
 from penstock.transport.transport import Request
 
@@ -71,6 +74,7 @@ class Scene:
         self.rows: list[int] = []
         self.lost = asyncio.Event()
         self.channel: Channel[FromWorker] = Channel(FromWorker, self._received, self.lost.set)
+        self.prices: Prices | None = None
         self._job = job
         self._leases = 0
 
@@ -96,6 +100,7 @@ class Scene:
                 0,
                 None,
                 "failed",
+                prices=self.prices,
             )
         )
         await self.until(lambda: bool(self.of(Want)))
@@ -147,6 +152,7 @@ def play(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         serve: Served = lambda request: chat(text_of(request)),
         *,
         seconds: float = 0.1,
+        prices: Prices | None = None,
         **job: Any,
     ) -> None:
         transport = FakeTransport(serve, seconds)
@@ -155,6 +161,7 @@ def play(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
 
         async def begin(loop: VirtualLoop) -> None:
             scene = Scene(loop, tmp_path, transport, made)
+            scene.prices = prices
             await scene.start()
             try:
                 await main(scene)
@@ -199,6 +206,30 @@ def test_every_leased_row_ends_once_is_committed_and_credit_never_leaks(
     play(main)
 
 
+def test_what_a_row_cost_is_its_own_from_its_answer_to_the_telling_and_no_longer(
+    play: Play,
+) -> None:
+    """What a run spent beyond its rows is told by that: once, whenever it is looked at."""
+    each = pusd(0.01)
+    rates = Rates(each, each, each, each, each)
+
+    async def main(scene: Scene) -> None:
+        scene.lease(shard(0, 4))
+        await scene.until(lambda: scene.slab.get(C.RECORDS_SUCCEEDED) == 4)
+        assert scene.rows == []  # answered, and not told yet
+        assert scene.slab.get(C.SPENT_PUSD) == 4 * 5 * each
+        assert scene.slab.get(C.UNTOLD_PUSD) == 4 * 5 * each
+        await scene.until(lambda: len(scene.rows) == 4)
+        assert scene.slab.get(C.UNTOLD_PUSD) == 0
+        assert scene.slab.get(C.SPENT_PUSD) == 4 * 5 * each
+
+    play(
+        main,
+        lambda request: chat(prompt_tokens=3, completion_tokens=2),
+        prices=Prices({"m": rates, "m-1": rates}, rates, False),
+    )
+
+
 def test_it_does_not_send_a_message_for_each_row_that_it_takes(play: Play) -> None:
     """A shard larger than the credit left it overdrawn, and every row taken asked for one more."""
 
@@ -207,6 +238,33 @@ def test_it_does_not_send_a_message_for_each_row_that_it_takes(play: Play) -> No
         await scene.until(lambda: len(scene.rows) == 80)
         assert scene.credit >= 80
         assert len(scene.of(Want)) <= 80 // (2 * SLOTS // 4) + 1
+
+    play(main)
+
+
+def test_it_takes_the_places_that_it_is_granted(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.region.grants().give(0, 0, 1)
+        await asyncio.sleep(1)
+        scene.lease(shard(0, 8))
+        most = 0
+        while len(scene.rows) < 8:
+            await asyncio.sleep(0.01)
+            most = max(most, scene.slab.get(C.IN_FLIGHT))
+        assert most == 1
+
+    play(main)
+
+
+def test_a_record_is_too_large_for_the_least_limit_that_an_endpoint_names(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        (lane,) = scene.worker._lanes
+        found = []
+        for named in (9000, 500, 7000):
+            told = [RateLimit("requests", 5, 60), RateLimit("tokens", named, 60)]
+            scene.worker._named_limits(0, told)
+            found.append(lane.token_limit)
+        assert found == [9000, 500, 500]
 
     play(main)
 

@@ -12,7 +12,7 @@ from ledger.ledger_rows import run_directory
 from penstock.disk import Disk
 from penstock.errors import RunDirectoryError
 from penstock.job import identity
-from penstock.ledger.manifest import check_identity, compare, decode
+from penstock.ledger.manifest import check_identity, compare, decode, public_job
 from penstock.ledger.run_directory import RunDirectory
 
 
@@ -26,6 +26,16 @@ def test_no_secret_is_in_the_manifest(run_dir: RunDirectory) -> None:
     text = run_dir.manifest_path.read_text()
     assert "hunter2" not in text
     assert run_dir.manifest().job["header"] == {"X-Team": "env:TEAM", "Authorization": "***"}
+
+
+def test_no_header_of_any_endpoint_is_in_the_manifest() -> None:
+    tables = (
+        {"base_url": "http://127.0.0.1:1/v1", "header": {"A": "hunter2", "B": "env:TEAM"}},
+        {"base_url": "http://127.0.0.1:2/v1"},
+    )
+    public = public_job(msgspec.structs.replace(JOB, endpoints=tables))
+    assert public["endpoints"][0]["header"] == {"A": "***", "B": "env:TEAM"}
+    assert b"hunter2" not in msgspec.json.encode(public)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b'{"format_version": 2}'])

@@ -93,6 +93,9 @@ def test_an_input_is_never_an_output(output: Path, run_dir: Path, overwrite: boo
 
 def test_an_output_inside_the_run_directory_is_refused(run_dir: Path) -> None:
     assert "inside the run directory" in refusal(run_dir / "o.jsonl", run_dir)
+    link = run_dir.with_name("link")
+    link.symlink_to(run_dir)
+    assert "inside the run directory" in refusal(link / "o.jsonl", run_dir)
 
 
 def test_an_unknown_suffix_a_missing_folder_and_a_folder_are_refused(

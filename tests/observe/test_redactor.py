@@ -54,6 +54,18 @@ def test_a_secret_is_found_in_either_case() -> None:
     assert redactor.text("SK-CANARY-0123456789, sk-canary-0123456789") == "***, ***"
 
 
+def test_a_secret_is_found_in_a_body_that_escapes_its_letters() -> None:
+    """JSON may write any of them by its number."""
+    hidden = Redactor(["sk-canary-0123"])
+    for body in (
+        b'{"echo": "\\u0073k-canary-0123"}',
+        b'{"echo": "\\u0073\\u006B\\u002dcanary\\u002d0123"}',
+        b'{"echo": "{\\"key\\": \\"s\\\\u006b-canary-0123\\"}"}',
+    ):
+        assert json.loads(body)
+        assert b"canary" not in hidden.body(body)
+
+
 def test_headers_show_no_secret_whichever_way_they_are_read() -> None:
     headers = RedactedHeaders({"x-request-id": "for-sk-canary"}, Redactor(["sk-canary"]))
     assert headers["x-request-id"] == headers.get("x-request-id") == "for-***"
