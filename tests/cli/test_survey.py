@@ -22,6 +22,7 @@ from penstock.ledger.generation import begin_redo
 from penstock.ledger.lock import RunLock
 from penstock.ledger.recovery import recover
 from penstock.ledger.rows import RowSet
+from penstock.ledger.spending import Spending, write_spending
 from penstock.ledger.summary import write_summary
 from penstock.observe.report import Report
 
@@ -69,6 +70,18 @@ def test_a_held_lock_means_running_and_names_the_supervisor(stopped: Run) -> Non
         lock.release()
     assert not is_held(stopped.run_dir.lock_path)
     assert status_of(stopped).state == "stopped"
+
+
+def test_what_workers_were_granted_counts_as_spent_only_once_they_are_dead(stopped: Run) -> None:
+    run_id = stopped.run_dir.manifest().run_id
+    spending = Spending(run_id, beyond_rows=10**11, at_most=9 * 10**12)
+    write_spending(Disk(), stopped.run_dir, spending)
+    lock = RunLock.acquire(Disk(), stopped.run_dir)
+    try:
+        assert status_of(stopped).cost_usd == 1.25 + 0.1
+    finally:
+        lock.release()
+    assert status_of(stopped).cost_usd == 9.0
 
 
 def test_a_lock_that_outlived_its_supervisor_names_nobody(

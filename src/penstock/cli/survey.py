@@ -111,7 +111,7 @@ def read_status(path: Path, now: float) -> Status:
         reused=account.spent.reused,
         deduplicated=account.spent.duplicate,
         tokens=tokens_of(account),
-        cost_usd=cost_of(account, read_spending(directory, manifest.run_id)),
+        cost_usd=cost_of(account, read_spending(directory, manifest.run_id), running=running),
         budget_usd=manifest.job.get("budget_usd"),
         checkpoint_age_seconds=max(0.0, now - checkpoint.written_at) if checkpoint else None,
         torn_segments=0 if running else len(found.torn),
@@ -209,9 +209,13 @@ def output_of(manifest: Manifest, path: Path) -> Path:
     return here.with_name(output.name) if here.name == output.name + ".run" else output
 
 
-def cost_of(account: Account, spending: Spending) -> float | None:
-    """What counts as spent, as the ledger has it; None where no row has a cost."""
-    return usd(spending.total(pusd(account.paid_usd))) or None
+def cost_of(account: Account, spending: Spending, *, running: bool) -> float | None:
+    """What counts as spent, as the ledger has it; None where no row has a cost.
+
+    What was granted to workers counts only once they are dead: it is far more than they spent.
+    """
+    rows = pusd(account.paid_usd)
+    return usd(rows + spending.beyond_rows if running else spending.total(rows)) or None
 
 
 def tokens_of(account: Account) -> dict[str, int]:
