@@ -45,6 +45,7 @@ SAMPLES: list[tuple[Event, str]] = [
         events.Tuned(options={"rpm": 5000, "max_concurrency": 800}),
         "tuned: rpm 5,000, max-concurrency 800",
     ),
+    (events.Tuned(options={"budget_usd": 750.0}), "tuned: budget-usd 750"),
     (events.Throttled(answers=40, seconds=10.0), "the provider throttled 40 times in 10 s"),
     (
         events.CheckpointWritten(rows_done=5000, low_water=4000, write_seconds=0.01, use=Use()),

@@ -22,7 +22,7 @@ def with_tuned(job: Job, tuned: Tuned | None, explicit: Collection[str]) -> tupl
     left = {name: value for name, value in values.items() if name in explicit}
     notes = [f"tuned: {', '.join(map(flag_of, taken.items()))}"] if taken else []
     notes += [
-        f"{flag_of((name, getattr(job, name)))} as given; the tuned {value:,} is not used"
+        f"{flag_of((name, getattr(job, name)))} as given; the tuned {value:,.12g} is not used"
         for name, value in left.items()
         if value != getattr(job, name)
     ]
@@ -32,4 +32,4 @@ def with_tuned(job: Job, tuned: Tuned | None, explicit: Collection[str]) -> tupl
 def flag_of(option: tuple[str, Any]) -> str:
     """An option with its value, as on a command line."""
     name, value = option
-    return f"--{name.replace('_', '-')} {value:,}"
+    return f"--{name.replace('_', '-')} {value:,.12g}"

@@ -132,7 +132,7 @@ class Tuned(Event, frozen=True):
 
     @property
     def text(self) -> str:
-        told = ", ".join(f"{name} {value:,}" for name, value in self.options.items())
+        told = ", ".join(f"{name} {value:,.12g}" for name, value in self.options.items())
         return f"tuned: {told.replace('_', '-')}"
 
 
