@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ from penstock.engine.messages import (
     FromWorker,
     Goodbye,
     Hello,
+    Know,
     Message,
     NewKey,
     Prices,
@@ -42,6 +43,7 @@ from penstock.engine.region import Layout, Region, configure
 from penstock.engine.worker import CRASHED, Worker
 from penstock.errors import LedgerError
 from penstock.job import Job
+from penstock.ledger.known import Shelf
 from penstock.ledger.recovery import survey
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
@@ -67,7 +69,7 @@ class Scene:
         self.transport = transport
         self.run_dir = run_directory(path)
         buckets = buckets_of(job, 1)
-        self.region = Region.make(Layout((len(buckets),), 1, SLOTS))
+        self.region = Region.make(Layout((len(buckets),), 1, SLOTS, job.dedupe))
         configure(self.region.limiter(), buckets, loop.now_ns)
         self.slab = self.region.slab(0)
         self.came: list[FromWorker] = []
@@ -75,6 +77,7 @@ class Scene:
         self.lost = asyncio.Event()
         self.channel: Channel[FromWorker] = Channel(FromWorker, self._received, self.lost.set)
         self.prices: Prices | None = None
+        self.at_once: list[Message] = []  # said behind the setup, before anything comes of it
         self._job = job
         self._leases = 0
 
@@ -100,9 +103,12 @@ class Scene:
                 0,
                 None,
                 "failed",
+                dedupe=self._job.dedupe,
                 prices=self.prices,
             )
         )
+        for message in self.at_once:
+            self.channel.send(message)
         await self.until(lambda: bool(self.of(Want)))
 
     def _received(self, message: FromWorker, _: bytes) -> None:
@@ -153,6 +159,7 @@ def play(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         *,
         seconds: float = 0.1,
         prices: Prices | None = None,
+        at_once: Sequence[Message] = (),
         **job: Any,
     ) -> None:
         transport = FakeTransport(serve, seconds)
@@ -162,6 +169,7 @@ def play(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
         async def begin(loop: VirtualLoop) -> None:
             scene = Scene(loop, tmp_path, transport, made)
             scene.prices = prices
+            scene.at_once += at_once
             await scene.start()
             try:
                 await main(scene)
@@ -267,6 +275,19 @@ def test_a_record_is_too_large_for_the_least_limit_that_an_endpoint_names(play: 
         assert found == [9000, 500, 500]
 
     play(main)
+
+
+def test_what_is_told_while_it_is_being_set_up_is_known(play: Play, tmp_path: Path) -> None:
+    """The next turn may begin while a worker that replaces another one is starting."""
+    index = tmp_path / "own.index"
+    index.write_bytes(b"")
+
+    async def main(scene: Scene) -> None:
+        unbought = scene.worker._unbought
+        assert unbought is not None
+        assert (unbought._turn, list(unbought._shelves)) == (1, ["duplicate"])
+
+    play(main, at_once=[Know(Shelf(str(index), [], "duplicate"), 1)], dedupe=True)
 
 
 def test_rows_that_nobody_wants_are_not_asked_for(play: Play) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from ledger.ledger_rows import RUN, answer, dead, put, run_directory
@@ -14,7 +15,7 @@ from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.recovery import reread
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
-from penstock.ledger.written import Spent, Written
+from penstock.ledger.written import Spent, Written, int64s
 from penstock.record import Result
 
 
@@ -55,6 +56,19 @@ def test_rows_that_nobody_counted_are_added_without_reading_them(run_dir: RunDir
     assert account.segments == {
         SegmentName(1, 1, 0): VerifiedLength(told[-1].end_bytes, 2),
     }
+
+
+def test_a_failure_without_a_class_is_one_all_the_same(run_dir: RunDirectory) -> None:
+    results = [answer(0), dead(1, error_class=None), dead(2)]  # type: ignore[arg-type]
+    told = put(run_dir, results)
+    for again in (None, RowSet([(0, 3)])):  # by the batch, or row by row
+        account = Account(again)
+        add(account, run_dir, told)
+        assert (account.succeeded, account.failures) == (1, {"invalid_request": 1, "unknown": 1})
+
+
+def test_the_rows_of_a_part_of_a_batch_are_its_own() -> None:
+    assert int64s(pa.array([7, 8, 9], pa.int64()).slice(1)) == int64s(pa.array([8, 9], pa.int64()))
 
 
 def test_a_batch_that_is_told_twice_counts_once(run_dir: RunDirectory) -> None:

@@ -117,12 +117,13 @@ def test_no_dead_letters_leave_no_file_and_remove_an_earlier_one(folder: Path) -
     assert read_lines(folder / "out.jsonl")[3]["generation"] == 1
 
 
+@pytest.mark.parametrize("row", [10, 11])
 def test_a_result_beyond_the_end_of_the_input_is_an_error_and_nothing_is_written(
-    folder: Path,
+    folder: Path, row: int
 ) -> None:
     run = complete(folder)
-    run.put([answer(11)], epoch=2)
-    with pytest.raises(LedgerError, match="row 11 has a result, but the input ends after 10 rows"):
+    run.put([answer(row)], epoch=2)
+    with pytest.raises(LedgerError, match=f"row {row} has a result, but the input ends after 10 r"):
         run.export()
     assert not (folder / "out.jsonl").exists()
     assert run.export(partial=True).figures.rows == 10
