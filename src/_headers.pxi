@@ -5,10 +5,10 @@
 cdef class Headers:
     """A read-only mapping of field names, in any case, to values; the first of a name counts."""
 
-    cdef bytes _head
+    cdef readonly bytes head
 
-    def __init__(self, bytes head):
-        self._head = head
+    def __init__(self, bytes head not None):
+        self.head = head
 
     def __getitem__(self, str name):
         found = self.get(name)
@@ -17,17 +17,19 @@ cdef class Headers:
         return found
 
     def get(self, str name, default=None):
-        cdef bytes wanted = name.lower().encode("utf-8", "surrogateescape")
-        cdef const unsigned char *text = <const unsigned char *>PyBytes_AS_STRING(self._head)
-        cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(self._head), end, wide
-        wide = PyBytes_GET_SIZE(wanted)
+        cdef const unsigned char *text = <const unsigned char *>PyBytes_AS_STRING(self.head)
+        cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(self.head), end, wide
+        cdef const char *wanted
+        if not name.isascii():  # there is no such name
+            return default
+        wanted = PyUnicode_AsUTF8AndSize(name, &wide)
         while True:
             at = end_of_line(text, at, size)
             if at + wide >= size:
                 return default
-            if text[at + wide] == 58 and same(text + at, wide, PyBytes_AS_STRING(wanted), wide):
+            if text[at + wide] == 58 and alike(text + at, wide, <const unsigned char *>wanted):
                 end = end_of_line(text, at, size)
-                return said(self._head[at + wide + 1 : end])
+                return said(self.head[at + wide + 1 : end])
 
     def getall(self, str name):
         """Every value of a name; KeyError where there is none."""
@@ -38,7 +40,7 @@ cdef class Headers:
 
     def items(self):
         """Every field, in the order of their coming."""
-        lines = [line.partition(b":") for line in self._head.split(b"\r\n")[1:] if line]
+        lines = [line.partition(b":") for line in self.head.split(b"\r\n")[1:] if line]
         return [(said(name), said(value)) for name, _, value in lines]
 
     def keys(self):
@@ -57,12 +59,25 @@ cdef class Headers:
         return len(self.items())
 
     def __eq__(self, other):
-        return isinstance(other, Headers) and self._head == (<Headers>other)._head
+        return isinstance(other, Headers) and self.head == (<Headers>other).head
 
     __hash__ = None
 
 
 Mapping.register(Headers)
+
+
+cdef bint alike(
+    const unsigned char *token, Py_ssize_t size, const unsigned char *wanted
+) noexcept nogil:
+    """Whether a field's name is the one that is wanted, each in any case."""
+    cdef Py_ssize_t at
+    cdef unsigned char lower
+    for at in range(size):
+        lower = LOWER_TOKEN[wanted[at]]
+        if not lower or LOWER_TOKEN[token[at]] != lower:
+            return False
+    return True
 
 
 cdef Py_ssize_t end_of_line(const unsigned char *text, Py_ssize_t at, Py_ssize_t size) noexcept nogil:

@@ -11,6 +11,8 @@ from typing import Any
 class Headers(Mapping[str, str]):
     """A read-only mapping of field names, in any case, to values; the first of a name counts."""
 
+    @property
+    def head(self) -> bytes: ...
     def __init__(self, head: bytes) -> None:
         """`head` is an answer's, as it came, from its status line to its empty line."""
 

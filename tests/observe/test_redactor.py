@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from penstock._wire import Headers
 from penstock.observe.redactor import LEAST_CHARACTERS, RedactedHeaders, Redactor
 
 SECRET = 'sk-canary/+"\\é'
@@ -71,6 +72,16 @@ def test_headers_show_no_secret_whichever_way_they_are_read() -> None:
     assert headers["x-request-id"] == headers.get("x-request-id") == "for-***"
     assert dict(headers) == {"x-request-id": "for-***"}
     assert headers.get("retry-after", "7") == "7"
+
+
+@pytest.mark.parametrize("key", ["sk-canary", "sk-canary-é", "sk-\udcff-canary"])
+def test_headers_are_taken_as_they_came_only_where_no_secret_is_in_them(key: str) -> None:
+    redactor = Redactor([key])
+    plain = Headers(b"HTTP/1.1 200 OK\r\nX-Request-Id: abc\r\n\r\n")
+    assert redactor.headers(plain) is plain
+    shown = key.encode("utf-8", "surrogateescape")
+    echoed = Headers(b"HTTP/1.1 200 OK\r\nX-Request-Id: for-%b\r\n\r\n" % shown)
+    assert redactor.headers(echoed)["x-request-id"] == "for-***"
 
 
 @given(st.lists(secrets, min_size=1, max_size=3), st.lists(st.text("ab*/ ", max_size=5)), st.data())

@@ -13,7 +13,7 @@ from penstock.engine.gate import Gate
 from penstock.engine.pacer import Draining, Pacer
 from penstock.engine.prediction import TokenPredictor
 from penstock.engine.purse import Purse
-from penstock.observe.redactor import RedactedHeaders, Redactor
+from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H, request_cell
 from penstock.providers.provider import Answer, BadResponse, Provider, Refusal
 from penstock.providers.provider import Request as Ask
@@ -92,10 +92,10 @@ class Asker:
             if not sending.enter():
                 await sending.approach()
             came = await self._transport.send(request, sending.ready)
-            if isinstance(came, Failure):
-                attempt = self._without_answer(came, sending.alone)
-            else:
+            if isinstance(came, Response):
                 attempt = self._judge(ask, came, sending.alone)
+            else:
+                attempt = self._without_answer(came, sending.alone)
         except MemoryError:  # a matter of this answer alone: others may be smaller
             came = Failure("no_memory", NO_MEMORY, sending.sent_ns, monotonic_ns())
             attempt = self._without_answer(came, sending.alone)
@@ -141,7 +141,7 @@ class Asker:
         """The verdict on a response: decided by its status, and by its body's code and type."""
         # Servers echo keys; before anything is cut out of the body, for a part of a key is one too.
         body = self._redactor.body(response.body)
-        headers = RedactedHeaders(response.headers, self._redactor)
+        headers = self._redactor.headers(response.headers)
         request_id = self._provider.request_id(headers)
         if self.looks_at_limits:
             self._look_at_limits(headers)

@@ -174,9 +174,11 @@ def read_embeddings(body: EmbeddingBody) -> Answer | None:
 
 def count(answer: Answer, usage: Usage) -> None:
     """Write `usage` into `answer`."""
-    answer.input_tokens = first_of(usage.prompt_tokens, usage.input_tokens)
-    answer.output_tokens = first_of(usage.completion_tokens, usage.output_tokens)
-    answer.cached_input_tokens = usage.prompt_cache_hit_tokens
+    read, written = usage.prompt_tokens, usage.completion_tokens
+    answer.input_tokens = usage.input_tokens if read is None else read
+    answer.output_tokens = usage.output_tokens if written is None else written
+    if usage.prompt_cache_hit_tokens is not None:
+        answer.cached_input_tokens = usage.prompt_cache_hit_tokens
     ins = usage.prompt_tokens_details or usage.input_tokens_details
     if ins is not None:
         if ins.cached_tokens is not None:
@@ -185,11 +187,6 @@ def count(answer: Answer, usage: Usage) -> None:
     outs = usage.completion_tokens_details or usage.output_tokens_details
     if outs is not None:
         answer.reasoning_tokens = outs.reasoning_tokens
-
-
-def first_of(one: int | None, other: int | None) -> int | None:
-    """The first of two that is there."""
-    return other if one is None else one
 
 
 CHAT: Final = Shape(ChatBody, read_chat, count)

@@ -65,9 +65,12 @@ class DirectTransport:
     async def send(self, request: Request, ready: Ready | None = None) -> Response | Failure:
         """Make one attempt (see Transport). Raises JobError for a URL or header that can't go."""
         endpoint = self._endpoints.of(request.url, request.headers)
-        line = self._lines.take(endpoint.idle) or await self._open(endpoint)
-        if isinstance(line, Failure):
-            return line
+        line = self._lines.take(endpoint.idle)
+        if line is None:
+            opened = await self._open(endpoint)
+            if isinstance(opened, Failure):
+                return opened
+            line = opened
         waiting = None
         if ready is not None:
             try:
@@ -78,9 +81,10 @@ class DirectTransport:
                 raise
             if (waiting is not None or not line.requests) and not line.is_clean():
                 line.abort()
-                line = self._lines.take(endpoint.idle) or await self._open(endpoint)
-                if isinstance(line, Failure):
-                    return line
+                opened = self._lines.take(endpoint.idle) or await self._open(endpoint)
+                if isinstance(opened, Failure):
+                    return opened
+                line = opened
         try:  # as `_exchange`, which would be a coroutine more for each request
             waiter = self._ask(line, endpoint, request.body, late=waiting is not None)
             return await waiter or await self._read(line, endpoint)
