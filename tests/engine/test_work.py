@@ -66,7 +66,7 @@ class FakeAsker:
         row = int(request.body)
         self._times[row] += 1
         self.asked.append(((self._loop.now_ns - START_NS) / 1e9, row))
-        said = self._script(row, self._times[row])
+        said, sent_ns = self._script(row, self._times[row]), self._loop.now_ns
         self.in_flight += 1
         try:
             await asyncio.sleep(self.seconds)
@@ -74,7 +74,7 @@ class FakeAsker:
             self.in_flight -= 1
         if isinstance(said, BaseException):
             raise said
-        return msgspec.structs.replace(said)
+        return msgspec.structs.replace(said, sent_ns=sent_ns)
 
     def rows(self) -> list[int]:
         return [row for _, row in self.asked]

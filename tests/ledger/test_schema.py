@@ -11,8 +11,8 @@ from penstock.ledger.manifest import FORMAT_VERSION
 from penstock.ledger.schema import (
     RESULT_SCHEMA,
     RESULT_SCHEMA_HASH,
-    ResultRows,
     batch_of,
+    size_of,
 )
 from penstock.record import Result
 
@@ -27,11 +27,7 @@ def test_the_schema_changes_only_together_with_the_format_version() -> None:
 
 def test_results_come_back_as_they_went_in() -> None:
     results = [answer(3), dead(1, http_status=400), answer(2, cost_usd=None, id=None)]
-    rows = ResultRows()
-    for result in results:
-        rows.append(result)
-    assert len(rows) == 3
-    batch = batch_of(rows.take())
+    batch = batch_of(results)
     assert batch.schema == RESULT_SCHEMA
     batch.validate(full=True)
     found = batch.to_pylist()
@@ -40,22 +36,15 @@ def test_results_come_back_as_they_went_in() -> None:
     assert [Result(**row) for row in found] == results
 
 
-def test_a_builder_is_empty_after_its_batch_was_taken() -> None:
-    rows = ResultRows()
-    rows.append(answer(1))
-    rows.take()
-    assert (len(rows), rows.size_bytes) == (0, 0)
-    assert rows.take() == []
+def test_of_no_results_there_is_a_batch_too() -> None:
     assert batch_of([]).num_rows == 0
 
 
 @pytest.mark.parametrize("characters", [0, 500, 100_000])
 def test_the_size_told_is_about_that_of_the_batch(characters: int) -> None:
-    rows = ResultRows()
-    for row in range(256):
-        rows.append(answer(row, output="x" * characters))
-    told = rows.size_bytes
-    real = batch_of(rows.take()).serialize().size
+    results = [answer(row, output="x" * characters) for row in range(256)]
+    told = sum(map(size_of, results))
+    real = batch_of(results).serialize().size
     assert 0.5 * real < told < 2.5 * real
 
 

@@ -80,12 +80,12 @@ class Asker:
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
         weight_bytes = ask.weight_bytes or len(ask.body)
-        predicted = self.predictor.predict(weight_bytes, ask.output_tokens)
-        sending, key_number = Sending(self, *predicted, monotonic_ns()), self.key_number
+        tokens_in, tokens_out = self.predictor.predict(weight_bytes, ask.output_tokens)
+        sending, key_number = Sending(self, tokens_in, tokens_out, monotonic_ns()), self.key_number
         request = Request(self._url_of(ask.path), self._headers, ask.body)
         self.waiting += 1
         if (purse := self.purse) is not None:
-            sending.held_pusd = purse.predict(*predicted)
+            sending.held_pusd = purse.predict(tokens_in, tokens_out)
             if not purse.hold(sending.held_pusd):
                 await self._wait_for(purse, sending.held_pusd)
         try:
@@ -110,9 +110,12 @@ class Asker:
             await self._pay(purse, sending, attempt)
         attempt.key_number = key_number
         if came.sent_ns:
-            sending.took_ns = latency_ns = came.done_ns - came.sent_ns
-            attempt.latency_seconds = latency_ns / 1e9
-            self.slab.record(REQUEST_US, latency_ns // 1000)
+            attempt.sent_ns, took_ns = came.sent_ns, came.done_ns - came.sent_ns
+            attempt.latency_seconds = took_ns / 1e9
+            self.slab.record(REQUEST_US, took_ns // 1000)
+            if attempt.answer is not None:
+                self.answers += 1
+                self.answers_ns += took_ns
         self.slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
         if sending.charged_ns:
             self._settle(weight_bytes, sending, attempt.answer)
@@ -195,8 +198,6 @@ class Asker:
             if answer.output_tokens is not None:
                 output_used = answer.output_tokens
             self.predictor.learn(body_bytes, input_used, output_used)
-            self.answers += 1
-            self.answers_ns += sending.took_ns
             self.output_tokens += output_used
         self._limiter.settle(
             sending.charged_ns,
@@ -217,7 +218,6 @@ class Sending(msgspec.Struct, gc=False, eq=False):
     _wanted_ns: int
     charged_ns: int = 0
     sent_ns: int = 0
-    took_ns: int = 0
     alone: bool = False
     _at_gate: bool = False
     held_pusd: int = 0  # put aside for it
@@ -245,17 +245,17 @@ class Sending(msgspec.Struct, gc=False, eq=False):
         charged_ns = self._asker.pacer.take(self.input_tokens, self.output_tokens)
         if not charged_ns:
             return self._wait()
-        self._go(charged_ns)
+        self._go(charged_ns, charged_ns)
         return None
 
     async def _wait(self) -> None:
-        self._go(await self._asker.pacer.ticket(self.input_tokens, self.output_tokens))
+        charged_ns = await self._asker.pacer.ticket(self.input_tokens, self.output_tokens)
+        self._go(charged_ns, monotonic_ns())
 
-    def _go(self, charged_ns: int) -> None:
+    def _go(self, charged_ns: int, sent_ns: int) -> None:
         """The request goes out now."""
         asker = self._asker
-        self.charged_ns = charged_ns
-        self.sent_ns = sent_ns = monotonic_ns()
+        self.charged_ns, self.sent_ns = charged_ns, sent_ns
         self._pass()
         asker.slab.add_each(SENT, (sent_ns - self._wanted_ns, 1))
         if asker.purse is not None:

@@ -19,5 +19,6 @@ class Attempt(msgspec.Struct, gc=False):
     body: bytes | None = None
     request_id: str | None = None
     latency_seconds: float | None = None
+    sent_ns: int = 0  # CLOCK_MONOTONIC; 0 where nothing was sent
     cost_pusd: int | None = None  # picodollars; None where it can't be told
     key_number: int = 0  # which of the worker's keys, from 0, it was sent with

@@ -15,7 +15,7 @@ from typing import Any
 
 from penstock._core import monotonic_ns
 from penstock.ledger.mark import ShardMark
-from penstock.ledger.schema import ResultRows, batch_of
+from penstock.ledger.schema import batch_of, size_of
 from penstock.ledger.segment import SegmentWriter
 from penstock.ledger.written import Written
 from penstock.record import Result
@@ -40,7 +40,8 @@ class Committer:
         self._committed = committed
         self._failed = failed
         self._loop = asyncio.get_running_loop()
-        self._results = ResultRows()
+        self._results: list[Result] = []
+        self._size_bytes = 0  # of the batch that they would make, roughly
         self._shards: set[ShardMark] = set()
         self._shard: ShardMark | None = None  # of the newest result
         self._oldest_ns = 0
@@ -58,10 +59,11 @@ class Committer:
         if not results:
             self._oldest_ns = monotonic_ns()
         results.append(result)
+        self._size_bytes += size_of(result)
         if shard is not self._shard:
             self._shard = shard
             self._shards.add(shard)
-        if len(results) >= BATCH_RESULTS or results.size_bytes >= BATCH_BYTES:
+        if len(results) >= BATCH_RESULTS or self._size_bytes >= BATCH_BYTES:
             self._flush()
 
     def tick(self, now_ns: int, idle: bool) -> None:
@@ -87,7 +89,8 @@ class Committer:
         self._committed(written)
 
     def _flush(self) -> None:
-        results, shards = self._results.take(), sorted(self._shards)
+        results, shards = self._results, sorted(self._shards)
+        self._results, self._size_bytes = [], 0
         self._shards.clear()
         self._shard = None
         future = self._loop.run_in_executor(self._writing, self.write, results, shards)

@@ -184,15 +184,13 @@ class Lane:
     def note_answered(self, attempt: Attempt) -> None:
         """It answered, be it with a refusal."""
         self.limiter.record_success()
-        sent_ns = monotonic_ns() - took_ns(attempt)
-        if sent_ns > self.answered_sent_ns:
-            self.answered_sent_ns = sent_ns
+        if attempt.sent_ns > self.answered_sent_ns:
+            self.answered_sent_ns = attempt.sent_ns
 
     def note_throttled(self, in_a_row: int, wait_seconds: float | None, attempt: Attempt) -> None:
         """It said "slow down": pause it, where that is not a matter of this one request."""
         now_ns = monotonic_ns()
-        sent_ns = now_ns - took_ns(attempt)
-        pause = self.pauses.next_seconds(in_a_row, wait_seconds, sent_ns, now_ns)
+        pause = self.pauses.next_seconds(in_a_row, wait_seconds, attempt.sent_ns, now_ns)
         if pause:
             self.limiter.pause(now_ns + int(pause * SECOND_NS))
 
@@ -215,8 +213,3 @@ class Lane:
             return False
         pending.throttles_alone += 1
         return pending.throttles_alone >= THROTTLES_ALONE
-
-
-def took_ns(attempt: Attempt) -> int:
-    """From the request's first byte to the answer's last."""
-    return int((attempt.latency_seconds or 0.0) * SECOND_NS)

@@ -26,7 +26,6 @@ TOKENS: Final = (
 def result_of(
     pending: Pending,
     attempt: Attempt,
-    *,
     error_class: str,
     endpoint: str,
     generation: int,
@@ -35,10 +34,11 @@ def result_of(
     keep: KeepResponse,
 ) -> Result:
     """How a record ended; `error_class` is empty where it succeeded, `finished_at` in µs."""
-    answer, request = attempt.answer or NO_ANSWER, pending.request
+    found, request = attempt.answer, pending.request
+    answer = NO_ANSWER if found is None else found
     if pending.spent is not None:
         answer = with_tokens(answer, pending.spent)
-    succeeded = attempt.answer is not None and not error_class
+    succeeded = found is not None and not error_class
     message = attempt.refusal.message if attempt.refusal and not succeeded else None
     response = None
     if attempt.body and keeps(keep, succeeded):

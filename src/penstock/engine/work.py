@@ -280,8 +280,9 @@ class Work:
 
         `cell` is where the slab tells which record the slot is busy with.
         """
-        record = pending.attached or pending.record
-        pending.attached = None
+        record = pending.record
+        if pending.attached is not None:
+            record, pending.attached = pending.attached, None
         pending.first_ns = pending.first_ns or monotonic_ns()
         problem = record.problem
         if problem is None:

@@ -77,31 +77,20 @@ _TYPES: Final = tuple((type_, PACKED_BY[type_]) for type_ in RESULT_SCHEMA.types
 _as_tuple: Callable[[Result], tuple[Any, ...]] = msgspec.structs.astuple
 
 
-class ResultRows(list[Result]):
-    """Results on their way to a batch: `append` each, then `take` them all."""
-
-    size_bytes = 0  # of the batch that they would make, roughly
-
-    def append(self, result: Result) -> None:
-        super().append(result)
-        size = ROW_BYTES
-        if result.output is not None:
-            size += len(result.output)
-        if result.reasoning is not None:
-            size += len(result.reasoning)
-        if result.tool_calls is not None:
-            size += len(result.tool_calls)
-        if result.response is not None:
-            size += len(result.response)
-        if result.error_message is not None:
-            size += len(result.error_message)
-        self.size_bytes += size
-
-    def take(self) -> list[Result]:
-        """All that was appended, in that order; none is left afterwards."""
-        results, self.size_bytes = self[:], 0
-        self.clear()
-        return results
+def size_of(result: Result) -> int:
+    """How many bytes of a batch a result takes, roughly."""
+    size = ROW_BYTES
+    if result.output is not None:
+        size += len(result.output)
+    if result.reasoning is not None:
+        size += len(result.reasoning)
+    if result.tool_calls is not None:
+        size += len(result.tool_calls)
+    if result.response is not None:
+        size += len(result.response)
+    if result.error_message is not None:
+        size += len(result.error_message)
+    return size
 
 
 def batch_of(results: Sequence[Result]) -> pa.RecordBatch:

@@ -23,11 +23,10 @@ _MALFORMED = "JSON is malformed: "  # how msgspec begins
 _decode = msgspec.json.Decoder().decode
 
 
-def lines_of(payload: bytes, first_line: int) -> Iterator[tuple[int, bytes]]:
+def lines_of(payload: bytes, first_line: int) -> list[tuple[int, bytes]]:
     """The rows of a payload, each with its 1-based line number; blank lines are none."""
-    for line_number, line in enumerate(payload.split(b"\n"), first_line):
-        if line and not line.isspace():
-            yield line_number, line
+    lines = enumerate(payload.split(b"\n"), first_line)
+    return [one for one in lines if one[1] and not one[1].isspace()]
 
 
 def fields_of(line: bytes) -> Fields:
