@@ -1,5 +1,5 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, and the columns of results.
+claims, the columns of results, and the prediction of tokens.
 
 Compiled because each is called several times per record by every worker, and because the buckets
 need memory order, which Python has no word for. Each is a file of its own, included below; here is
@@ -90,3 +90,4 @@ include "_slab.pxi"
 include "_needles.pxi"
 include "_claims.pxi"
 include "_columns.pxi"
+include "_predictor.pxi"

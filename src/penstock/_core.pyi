@@ -252,3 +252,15 @@ def pack_text(values: tuple[str | None, ...]) -> PackedText:
 
     Raises OverflowError where they are more than 2 GiB together.
     """
+
+FIRST_OUTPUT_TOKENS: Final = 256  # before the first answer
+
+class TokenPredictor:
+    """Learns from settled answers of one model what requests cost; one for each worker."""
+
+    def __init__(self, first_output: int = 256) -> None: ...
+    def predict(self, body_bytes: int, most_output: int) -> tuple[int, int]:
+        """Input and output tokens; `most_output` is what the request allows (0: it doesn't say)."""
+
+    def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
+        """Take in what an answer's usage says."""

@@ -8,6 +8,7 @@ any of them half way, as a killed process would.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 
@@ -392,3 +393,26 @@ class Claims:
         is_new = (key or 1) not in self._keys
         self._keys.add(key or 1)
         return is_new
+
+
+class TokenPredictor:
+    def __init__(self, first_output: int = 256) -> None:
+        self._per_byte = 0.25
+        self._output = first_output
+        self._recent: deque[int] = deque(maxlen=128)
+        self._seen = 0
+        self._look_at = 1  # so many answers; then at twice as many, and so on
+
+    def predict(self, body_bytes: int, most_output: int) -> tuple[int, int]:
+        output = min(self._output, most_output) if most_output else self._output
+        return int(body_bytes * self._per_byte + 0.5) or 1, output
+
+    def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
+        if body_bytes > 0:
+            self._per_byte += 0.05 * (input_tokens / body_bytes - self._per_byte)
+        self._recent.append(output_tokens)
+        self._seen += 1
+        if self._seen >= self._look_at:
+            self._look_at = self._seen + min(self._seen, 64)
+            ordered = sorted(self._recent)
+            self._output = ordered[min(len(ordered) - 1, int(len(ordered) * 0.8))]

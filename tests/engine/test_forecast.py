@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from penstock._core import FIRST_OUTPUT_TOKENS
 from penstock.engine.forecast import (
     LEAST_MEASURED,
     Interval,
@@ -18,7 +19,6 @@ from penstock.engine.forecast import (
     ratio,
     student,
 )
-from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.engine.rates import changed
 from penstock.job import Job
 

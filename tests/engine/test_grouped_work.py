@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from engine.attempts import failed, fatal, rejected, throttled
 from engine.limiters import limiter, slab
 from engine.virtual_time import Clock, VirtualLoop
-from penstock._core import Verdict
+from penstock._core import TokenPredictor, Verdict
 from penstock.engine.attempt import Attempt
 from penstock.engine.grouped_ending import GroupedEnding
 from penstock.engine.grouped_work import GroupedWork, RoutedGroupedWork
 from penstock.engine.grouping import Most
 from penstock.engine.lane import Lane
-from penstock.engine.prediction import TokenPredictor
 from penstock.engine.rates import pusd
 from penstock.engine.retry import FAILURES_UNTIL_DOWN
 from penstock.job import Job

@@ -6,12 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from penstock._core import Classifier, Limiter, Slab, monotonic_ns
+from penstock._core import Classifier, Limiter, Slab, TokenPredictor, monotonic_ns
 from penstock.addresses import url_of
 from penstock.engine.attempt import Attempt
 from penstock.engine.gate import Gate
 from penstock.engine.pacer import Draining, Pacer
-from penstock.engine.prediction import TokenPredictor
 from penstock.engine.purse import Purse
 from penstock.observe.redactor import Redactor
 from penstock.observe.slab_layout import C, H, request_cell

@@ -19,10 +19,10 @@ from typing import Final
 import msgspec
 
 from penstock import _core
+from penstock._core import FIRST_OUTPUT_TOKENS
 from penstock.endpoints import Endpoint, endpoints_of
 from penstock.engine import capacity, limits
 from penstock.engine.grouping import most_of, rows_that_fit
-from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.engine.rates import Rates, cost_pusd, usd
 from penstock.job import MOST_SLOTS, Job
 from penstock.providers.provider import Provider, Request, UnrenderableRecord

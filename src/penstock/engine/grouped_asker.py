@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from penstock._core import TokenPredictor
 from penstock.engine.asker import OK, Asker
-from penstock.engine.prediction import TokenPredictor
 from penstock.providers.embedder import EmbeddingProvider, Embeddings, GroupRequest
 from penstock.providers.provider import Answer, BadResponse, Refusal
 from penstock.providers.provider import Request as Ask

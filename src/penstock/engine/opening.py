@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from penstock._core import REQUESTS, monotonic_ns
+from penstock._core import FIRST_OUTPUT_TOKENS, REQUESTS, monotonic_ns
 from penstock.addresses import told
 from penstock.disk import Disk
 from penstock.endpoints import Endpoint as JobEndpoint
@@ -32,7 +32,6 @@ from penstock.engine.grouping import Most, largest_request, most_of
 from penstock.engine.limiter_file import LimiterFile, open_limiter, path_of
 from penstock.engine.messages import Prices
 from penstock.engine.plan import EndpointPlan, Plan, Turns
-from penstock.engine.prediction import FIRST_OUTPUT_TOKENS
 from penstock.engine.pricing import notes_of, prices_of
 from penstock.engine.rates import pusd
 from penstock.engine.treasury import Treasury

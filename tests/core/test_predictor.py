@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.engine.prediction import FIRST_OUTPUT_TOKENS, TokenPredictor
+from core import twins
+from penstock._core import FIRST_OUTPUT_TOKENS, TokenPredictor
 
 
 def test_before_the_first_answer_four_bytes_are_a_token() -> None:
@@ -51,3 +52,21 @@ def test_a_prediction_is_never_outside_of_what_was_seen(seen: list[tuple[int, in
     inputs, outputs = predictor.predict(100, 0)
     assert inputs >= 1
     assert outputs <= max([FIRST_OUTPUT_TOKENS, *(one[2] for one in seen)])
+
+
+@given(
+    st.integers(0, 300),
+    st.lists(
+        st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6)),
+        max_size=200,
+    ),
+)
+def test_it_learns_what_the_twin_does(first: int, seen: list[tuple[int, int, int]]) -> None:
+    predictor, twin = TokenPredictor(first), twins.TokenPredictor(first)
+    for number, one in enumerate(seen):
+        predictor.learn(*one)
+        twin.learn(*one)
+        for most in (0, number):
+            found, expected = predictor.predict(1000, most), twin.predict(1000, most)
+            assert abs(found[0] - expected[0]) <= 1  # some machines multiply and add at once
+            assert found[1] == expected[1]
