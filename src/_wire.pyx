@@ -282,11 +282,12 @@ cdef class Line:
             self._shake_hands()
         return handshake
 
-    def ask(self, bytes head, bytes body, dict home, int64_t deadline_ns=0):
+    def ask(self, bytes head, bytes body, dict home, bint late=False, int64_t deadline_ns=0):
         """Write a request in this turn; returns a future of the response, or of None: read `wire`.
 
         `head` ends where the body's length stands. When the answer is complete the connection goes
-        to `home`. Raises ClientConnectionResetError where the connection has ended. Should it end
+        to `home`. One that is `late` goes out at once: who waited for its ticket has used up what
+        the limit allows for between ticket and request. Raises ClientConnectionResetError where the connection has ended. Should it end
         before the request is written, or bytes come that nobody asked for, the future fails as for
         a connection that ended, and `sent_ns` is 0.
         """
@@ -301,6 +302,8 @@ cdef class Line:
         self.requests += 1
         self._due_head, self._due_body = head, body
         self._lines._write_soon(self)
+        if late:
+            self._lines.write_due()
         return waiter
 
     @property

@@ -99,13 +99,18 @@ class Line(asyncio.Protocol):
         """
 
     def ask(
-        self, head: bytes, body: bytes, home: dict[Line, None], deadline_ns: int = 0
+        self,
+        head: bytes,
+        body: bytes,
+        home: dict[Line, None],
+        late: bool = False,
+        deadline_ns: int = 0,
     ) -> asyncio.Future[Any]:
         """Write a request in this turn; returns a future of the response, or of None: read `wire`.
 
         `head` ends where the body's length stands. When the answer is complete the connection goes
-        to `home`. Raises aiohttp.ClientConnectionResetError where the connection has ended, and
-        then nothing was written.
+        to `home`. One that is `late` goes out at once. Raises aiohttp.ClientConnectionResetError
+        where the connection has ended, and then nothing was written.
         """
 
     def give_back(self, home: dict[Line, None]) -> None:

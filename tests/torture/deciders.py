@@ -161,7 +161,7 @@ class Schedule:
     def holding(self, worker: Worker) -> Iterator[int]:
         yield from worker.queue
         yield from worker.busy
-        yield from (row for _, _, row in worker.heap._heap)
+        yield from (row for _, _, row in worker.heap.entries)
 
     def serve(self, worker: Worker) -> None:
         while worker.ready and len(worker.busy) < worker.slots:

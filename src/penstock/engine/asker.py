@@ -81,7 +81,8 @@ class Asker:
         weight_bytes = ask.weight_bytes or len(ask.body)
         tokens_in, tokens_out = self.predictor.predict(weight_bytes, ask.output_tokens)
         sending, key_number = Sending(self, tokens_in, tokens_out, monotonic_ns()), self.key_number
-        request = Request(self._url_of(ask.path), self._headers, ask.body)
+        url = self._urls.get(ask.path) or self._url_of(ask.path)
+        request = Request(url, self._headers, ask.body)
         self.waiting += 1
         if (purse := self.purse) is not None:
             sending.held_pusd = purse.predict(tokens_in, tokens_out)
@@ -129,9 +130,7 @@ class Asker:
             raise
 
     def _url_of(self, path: str) -> str:
-        url = self._urls.get(path)
-        if url is None:
-            url = self._urls[path] = url_of(self._base_url, path)
+        url = self._urls[path] = url_of(self._base_url, path)
         return url
 
     def _without_answer(self, failure: Failure, alone: bool) -> Attempt:

@@ -150,25 +150,25 @@ class RetryHeap(Generic[T]):
     """Records that wait for a retry, by due time; they hold no slot."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, T]] = []
+        self.entries: list[tuple[int, int, T]] = []  # the first by due time is the first
         self._pushed = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self.entries)
 
     def push(self, due_ns: int, item: T) -> None:
         """Keep `item` until `due_ns`."""
         self._pushed += 1
-        heapq.heappush(self._heap, (due_ns, self._pushed, item))
+        heapq.heappush(self.entries, (due_ns, self._pushed, item))
 
     def due_ns(self) -> int | None:
         """When the first is due; None when empty."""
-        return self._heap[0][0] if self._heap else None
+        return self.entries[0][0] if self.entries else None
 
     def first(self) -> T:
         """The first by due time; it stays."""
-        return self._heap[0][2]
+        return self.entries[0][2]
 
     def pop(self) -> T:
         """The first by due time."""
-        return heapq.heappop(self._heap)[2]
+        return heapq.heappop(self.entries)[2]

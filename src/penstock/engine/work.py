@@ -210,11 +210,11 @@ class Work:
         """
         if self._draining or self._ending.congested or self._busy >= self._lane.places:
             return None
-        failures, due_ns = self._lane.limiter.failures_in_a_row(), self._heap.due_ns()
-        if self._queue and due_ns is None and not failures:  # all is well, as nearly always
+        failures = self._lane.limiter.failures_in_a_row()
+        if self._queue and not failures and not self._heap.entries:  # all is well, as nearly always
             self._budget.earn()
             return self._queue.popleft()
-        now_ns = monotonic_ns()
+        now_ns, due_ns = monotonic_ns(), self._heap.due_ns()
         if failures >= retry.FAILURES_UNTIL_DOWN:
             return self._probe(self._lane, now_ns)
         fresh_first = failures and self._queue and self.room

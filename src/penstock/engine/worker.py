@@ -86,6 +86,7 @@ PACE_NS = 250_000_000
 LOOK_NS = 1_000_000_000  # between looks at the limits that an answer's headers name
 ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
 BEGUN = (C.REQUESTS_SENT, C.RECORDS_SUCCEEDED, C.RECORDS_FAILED)
+COLLECTED_EVERY = 20_000  # objects that may be parts of cycles, of which hardly any is
 CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
 
 
@@ -570,6 +571,7 @@ def main(arguments: list[str]) -> int:
     """The process's entry: the descriptors of socket and region, the parent, whether it is tied."""
     socket_descriptor, region_descriptor, parent, tied = map(int, arguments)
     gc.freeze()  # what was imported lives for ever: the collector need not look at it again
+    gc.set_threshold(COLLECTED_EVERY)
     if tied:
         follow_parent(parent)
     ignore_terminal()

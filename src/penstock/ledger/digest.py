@@ -23,15 +23,16 @@ def digest(batch: pa.RecordBatch, head: bytes = b"") -> int:
 
     The batch must be valid (`validate(full=True)`), as buffers are read by their offsets.
     """
-    if any(column.offset for column in batch.columns):
-        batch = compact(batch)
+    columns = batch.columns  # each is made anew for whoever asks
+    if any(column.offset for column in columns):
+        columns = compact(batch).columns
     hasher = xxhash.xxh3_64()
     update = hasher.update
     update(len(head).to_bytes(8, "little"))
     update(head)
     rows = batch.num_rows
     update(rows.to_bytes(8, "little"))
-    for column in batch.columns:
+    for column in columns:
         buffers = column.buffers()
         if column.null_count:
             update(_NULLS)

@@ -86,7 +86,7 @@ class DirectTransport:
                     return opened
                 line = opened
         try:  # as `_exchange`, which would be a coroutine more for each request
-            waiter = self._ask(line, endpoint, request.body, late=waiting is not None)
+            waiter = line.ask(endpoint.head, request.body, endpoint.idle, waiting is not None)
             return await waiter or await self._read(line, endpoint)
         except asyncio.CancelledError:
             line.drop(waiter)
@@ -111,24 +111,11 @@ class DirectTransport:
             kind, detail = reason_of(error, endpoint.place, connected=False)
             return Failure(kind, detail, 0, time.monotonic_ns())
 
-    def _ask(
-        self, line: Line, endpoint: Endpoint, body: bytes, *, late: bool, deadline_ns: int = 0
-    ) -> asyncio.Future[Response | None]:
-        """Write the request in this turn of the event loop.
-
-        One that is late goes out at once: who waited for its ticket has used up what the limit
-        allows for between ticket and request.
-        """
-        waiter = line.ask(endpoint.head, body, endpoint.idle, deadline_ns)
-        if late:
-            self._lines.write_due()
-        return waiter
-
     async def _exchange(
-        self, line: Line, endpoint: Endpoint, body: bytes, *, late: bool, deadline_ns: int
+        self, line: Line, endpoint: Endpoint, body: bytes, deadline_ns: int
     ) -> Response | Failure:
-        """Write the request, and read its answer."""
-        waiter = self._ask(line, endpoint, body, late=late, deadline_ns=deadline_ns)
+        """Write a request that is late, and read its answer."""
+        waiter = line.ask(endpoint.head, body, endpoint.idle, True, deadline_ns)
         try:
             return await waiter or await self._read(line, endpoint)
         except asyncio.CancelledError:
@@ -142,9 +129,7 @@ class DirectTransport:
         try:
             async with asyncio.timeout((ended.deadline_ns - time.monotonic_ns()) / 1e9):
                 line = await self._opening.open(endpoint.url)
-            return await self._exchange(
-                line, endpoint, body, late=True, deadline_ns=ended.deadline_ns
-            )
+            return await self._exchange(line, endpoint, body, ended.deadline_ns)
         except FOREIGN_ERRORS as error:
             return _failure(error, endpoint, line.sent_ns or ended.sent_ns)
 
