@@ -23,6 +23,7 @@ from penstock.engine.stopping import Stopped
 from penstock.engine.stuck import FRUITLESS_KILLS
 from penstock.engine.supervisor import Supervisor
 from penstock.errors import (
+    EXIT_COMPLETE,
     EXIT_INTERNAL,
     EXIT_LIMIT,
     EXIT_PROVIDER,
@@ -689,6 +690,18 @@ def test_too_many_dead_letters_stop_the_run(play: Play) -> None:
         assert set(scene.books.failures) == {DEAD_LETTER}
 
     play(main, failing=set(range(0, 1000, 2)))
+
+
+def test_dead_letters_that_come_last_stop_nothing(play: Play) -> None:
+    """Where every row has ended there is an output to be written, and nothing to be saved."""
+
+    async def main(world: World) -> None:
+        scene = Scene(world, 200, stop_failed="10%")
+        stopped = await scene.run()
+        assert stopped.exit_code == EXIT_COMPLETE, stopped
+        assert len(scene.books.done) == 200
+
+    play(main, failing=set(range(179, 200)))
 
 
 # --- what is not as it should be -----------------------------------------------------------------

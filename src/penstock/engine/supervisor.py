@@ -323,7 +323,9 @@ class Supervisor:
         self._leasing.table.settle(worker)
         self._changed.set()
         ended, failed = self._state.succeeded + self._state.failed, self._state.failed
-        if too_many_failed(ended, failed, self._plan.job.stop_failed_share):
+        # Where nothing is left to stop, an output is worth more.
+        stops = too_many_failed(ended, failed, self._plan.job.stop_failed_share)
+        if stops and not self._leasing.done:
             self._stop(failures(ended, failed, self._plan.job.stop_failed))
 
     def _account_for(self, worker: WorkerProcess, status: int, busy_with: list[int]) -> None:
