@@ -301,6 +301,20 @@ def test_expected_is_a_list_of_alternatives() -> None:
     assert expected(BY_NAME["model"]) == "text"
 
 
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [("PENSTOCK_RMP", "PENSTOCK_RP"), ("PENSTOCK_BUDGET_US", "PENSTOCK_BUDGET_USD")],
+)
+def test_a_variable_that_is_nearly_an_option_is_refused(variable: str, meant: str) -> None:
+    error = refusal({}, **{variable: "5"})
+    assert error.what == f"there is no option {variable}"
+    assert f"Did you mean {meant}" in error.next_step
+
+
+def test_variables_of_others_are_let_be() -> None:
+    assert load_job({}, {"PENSTOCK_HOME": "/opt", "PENSTOCK_REQUIRE_SERVERS": "1"}).rpm is None
+
+
 def test_a_job_survives_json() -> None:
     job = convert({"inputs": ["a"], "param": {"x": 1}, "rpm": 5, "header": {"A": "env:B"}})
     assert convert(msgspec.json.decode(msgspec.json.encode(job))) == job

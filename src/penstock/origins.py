@@ -48,6 +48,8 @@ OF_OPTION = {
     "price": "KIND = USD, each of 0 to 1,000,000",
 }
 LONG = ("messages", "schema")
+VARIABLES = "PENSTOCK_"
+MISSPELT = 0.9  # how alike names are that were meant to be the same
 MOST_OF_OPTION = {
     "max_concurrency": MOST_SLOTS,
     "dimensions": MOST_DIMENSIONS,
@@ -189,9 +191,19 @@ def underscored(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The options that PENSTOCK_* variables give. Raises JobError if one doesn't parse."""
+    """The options that PENSTOCK_* variables give.
+
+    Raises JobError if one doesn't parse, or looks like an option that is spelt otherwise: a limit
+    that was meant would not be kept.
+    """
     found: dict[str, Any] = {}
-    for one in options():
+    known = {one.variable: one for one in options()}
+    for variable in environment:
+        if variable.startswith(VARIABLES) and variable not in known:
+            near = difflib.get_close_matches(variable, known, n=1, cutoff=MISSPELT)
+            if near:
+                raise JobError(f"there is no option {variable}", f"Did you mean {near[0]}?")
+    for one in known.values():
         text = environment.get(one.variable)
         if text is not None:
             found[one.name] = parse_text(one, text, one.variable)
