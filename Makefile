@@ -26,7 +26,7 @@ demo: $(READY)  ## Take 1,000 tickets through a simulated provider
 	@$(BIN)/python -c "import pyarrow.parquet as p; [print(' ', r['id'], '|', r['outcome'], '|', (r['output'] or r['error_message'])[:60]) for r in p.read_table('demo/answers.parquet').slice(495, 4).to_pylist()]"
 
 test: lint  ## Check style and types, then run every test
-	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup
+	$(BIN)/python -m pytest -n $$(($(CORES) + 1)) --dist loadgroup
 
 torture: $(READY)  ## Kill it, fail its disk, play 10,000 schedules: the long form of tests/torture
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,torture]'
