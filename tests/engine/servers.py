@@ -14,36 +14,12 @@ from random import Random
 
 from penstock.engine.concurrency import Sample
 from penstock.engine.finding import Finder
+from penstock.simulator.limits import SlidingWindow
 
 SECOND = 1_000_000_000
 LOOK_NS = SECOND // 4
 CLOSED_NS = SECOND // 2
 INPUT_TOKENS = 100
-
-
-class Window:
-    """At most `limit` in any `width_ns`."""
-
-    def __init__(self, limit: int, width_ns: int) -> None:
-        self.limit, self.width_ns = limit, width_ns
-        self._used = 0
-        self._log: deque[tuple[int, int]] = deque()
-
-    def wait_ns(self, now_ns: int, cost: int) -> int:
-        while self._log and self._log[0][0] <= now_ns - self.width_ns:
-            self._used -= self._log.popleft()[1]
-        excess = self._used + cost - self.limit
-        if excess <= 0:
-            return 0
-        for then_ns, used in self._log:
-            excess -= used
-            if excess <= 0:
-                return then_ns + self.width_ns - now_ns
-        return self.width_ns
-
-    def add(self, now_ns: int, cost: int) -> None:
-        self._used += cost
-        self._log.append((now_ns, cost))
 
 
 @dataclass
@@ -66,9 +42,9 @@ class Server:
 
     def __post_init__(self) -> None:
         self._dice = Random(self.seed)
-        self._requests = [Window(self.rps, SECOND)] if self.rps else []
-        self._requests += [Window(self.rpm, 60 * SECOND)] if self.rpm else []
-        self._tokens = [Window(self.tpm, 60 * SECOND)] if self.tpm else []
+        self._requests = [SlidingWindow(self.rps, SECOND)] if self.rps else []
+        self._requests += [SlidingWindow(self.rpm, 60 * SECOND)] if self.rpm else []
+        self._tokens = [SlidingWindow(self.tpm, 60 * SECOND)] if self.tpm else []
         self._free_ns = [0] * self.servers
         self.in_flight = 0
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from engine.attempts import failed, fatal, rejected, throttled
 from engine.limiters import limiter, slab
+from engine.usual import USUAL_WORK
 from engine.virtual_time import Clock, VirtualLoop
 from penstock._core import TokenPredictor, Verdict
 from penstock.engine.attempt import Attempt
@@ -117,17 +118,12 @@ class Scene:
             most=Most(rows, tokens),
             slots=slots,
             max_attempts=max_attempts,
-            max_output_retries=2,
-            judge=None,
-            attach=None,
-            budget_share=1.0,
             lanes=lanes,
             slab=self.slab,
             ending=ending,
             on_fatal=lambda _, attempt: self.fatals.append(attempt),
-            on_taken=lambda: None,
             on_down=lambda *_: None,
-            refresh_key=lambda *_: False,
+            **USUAL_WORK,
             **more,
         )
         self.slots = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]

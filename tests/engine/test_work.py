@@ -12,6 +12,7 @@ import pytest
 
 from engine.attempts import failed, fatal, rejected, succeeded, throttled
 from engine.limiters import limiter, slab
+from engine.usual import USUAL_WORK
 from engine.virtual_time import START_NS, Clock, VirtualLoop
 from penstock._core import TOTAL_TOKENS, Limiter, Verdict
 from penstock.engine import retry
@@ -150,8 +151,12 @@ class Scene:
         self.downs: list[str] = []
         self.taken = 0
         self.other_key = False
-        known: dict[str, Any] = {"max_attempts": 5, "budget_share": 1.0}
-        known |= {"max_output_retries": 2, "judge": None, "attach": None}
+        known = {
+            **USUAL_WORK,
+            "max_attempts": 5,
+            "on_taken": self._on_taken,
+            "refresh_key": lambda *_: self.other_key,
+        }
         lane = Lane(
             0,
             "api",
@@ -167,9 +172,7 @@ class Scene:
             slab=self.slab,
             ending=self.ending,  # type: ignore[arg-type]
             on_fatal=lambda _, attempt: self.fatals.append(attempt),
-            on_taken=self._on_taken,
             on_down=lambda _, cause: self.downs.append(cause),
-            refresh_key=lambda *_: self.other_key,
             **{**known, **more},
         )
         self.slots = [loop.create_task(self.work.run_slot(slot)) for slot in range(slots)]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.limiters import limiter, slab
+from engine.usual import USUAL_WORK
 from engine.virtual_time import START_NS, VirtualLoop
 from penstock._core import Slab
 from penstock.engine.asker import Asker
@@ -149,17 +150,12 @@ class Station:
         self.work = make(
             slots=slots,
             max_attempts=max_attempts,
-            max_output_retries=2,
-            judge=None,
-            attach=None,
-            budget_share=1.0,
             lanes=self.lanes,
             slab=counts,
             ending=self.ended,  # type: ignore[arg-type]
             on_fatal=lambda _, attempt: self.fatals.append(attempt),
-            on_taken=lambda: None,
             on_down=lambda *_: self.downs.append(self.sky.now()),
-            refresh_key=lambda *_: False,
+            **USUAL_WORK,
         )
         self._slots = slots
         self._beat_seconds = beat_seconds
