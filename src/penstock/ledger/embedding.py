@@ -44,9 +44,9 @@ class Embedding(msgspec.Struct, frozen=True):
         if self.dimensions is None:
             return of_any_length(vectors)
         size = self.dimensions * FLOAT_BYTES
-        for row, vector in zip(results["row"], vectors, strict=True):
+        for place, vector in enumerate(vectors):
             if vector is not None and len(vector) != size:
-                raise Misfit(NAME, row.as_py(), ANY_LENGTH)
+                raise Misfit(NAME, results["row"][place].as_py(), ANY_LENGTH)
         return of_one_length(vectors, self.dimensions)
 
 

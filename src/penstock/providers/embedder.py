@@ -7,7 +7,6 @@ that of the dialect for chats at the same API.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
@@ -29,6 +28,7 @@ from penstock.providers.provider import (
     request_hash,
 )
 from penstock.providers.refusals import one_line
+from penstock.providers.shape import Shape
 from penstock.providers.templates import Template
 from penstock.providers.verdicts import Rule
 from penstock.record import Record
@@ -71,7 +71,7 @@ class EmbeddingProvider(Provider, Protocol):
         of vectors, and for one that is not of the right length."""
 
 
-class Embedder(ABC):
+class Embedder:
     """A dialect for vectors, for one job."""
 
     def __init__(
@@ -82,10 +82,13 @@ class Embedder(ABC):
         around: tuple[bytes, bytes],
         part: Fields,
         hole: str,
+        shape: Shape,
     ) -> None:
         """`around` stands around the parts of a request, with commas between them; `part` is one as
-        JSON, with `hole` in place of its text. Raises JobError.
+        JSON, with `hole` in place of its text; `shape` reads answers, vectors in the order of the
+        request. Raises JobError.
         """
+        self._shape = shape
         self._talks = talks
         self.name = talks.name
         self.rules: Sequence[Rule] = talks.rules
@@ -97,10 +100,6 @@ class Embedder(ABC):
         self._first, self._last = around
         before, after = ENCODER.encode(part if part else hole).split(ENCODER.encode(hole))
         self._before, self._after = before, after
-
-    @abstractmethod
-    def read(self, body: bytes) -> Embeddings | Refusal:
-        """What a 200 says, its vectors in the order of the request. Raises BadResponse."""
 
     def check_columns(self, columns: Collection[str]) -> None:
         """See Provider."""
@@ -158,9 +157,10 @@ class Embedder(ABC):
 
     def embeddings(self, body: bytes, rows: int) -> Embeddings | Refusal:
         """See EmbeddingProvider."""
-        found = self.read(body)
+        found = self._shape.answer(body)
         if isinstance(found, Refusal):
             return found
+        assert isinstance(found, Embeddings)
         if len(found.vectors) != rows:
             raise BadResponse(f"a 200 with {len(found.vectors)} vectors for {rows} texts")
         lengths = dict.fromkeys(map(numbers_in, found.vectors))

@@ -22,7 +22,7 @@ from penstock.providers.embedder import (
 )
 from penstock.providers.gemini import Gemini, model_path
 from penstock.providers.openai_bodies import Count
-from penstock.providers.provider import Answer, Refusal
+from penstock.providers.provider import Answer
 from penstock.providers.shape import Shape
 
 CHAT: Final = ":generateContent"
@@ -64,13 +64,7 @@ class GeminiEmbeddings(Embedder):
             **params,
         }
         path = talks.path.removesuffix(CHAT) + EMBED
-        super().__init__(job, talks, path, (b'{"requests":[', b"]}"), part, HOLE)
-
-    def read(self, body: bytes) -> Embeddings | Refusal:
-        """See Embedder."""
-        found = SHAPE.answer(body)
-        assert isinstance(found, Embeddings | Refusal)
-        return found
+        super().__init__(job, talks, path, (b'{"requests":[', b"]}"), part, HOLE, SHAPE)
 
 
 def read_vectors(body: EmbeddingsBody) -> Embeddings | None:

@@ -23,7 +23,7 @@ from penstock.providers.embedder import (
 from penstock.providers.openai import OpenAI
 from penstock.providers.openai_answers import count
 from penstock.providers.openai_bodies import EmbeddingBody, Vector
-from penstock.providers.provider import BadResponse, Refusal
+from penstock.providers.provider import BadResponse
 from penstock.providers.shape import Shape
 
 PATH: Final = "/embeddings"
@@ -44,13 +44,7 @@ class OpenAIEmbeddings(Embedder):
         params = params_of(job)
         first = ENCODER.encode({"model": talks.model})[:-1] + b',"input":['
         last = b"]" + (b"," + ENCODER.encode(params)[1:] if params else b"}")
-        super().__init__(job, talks, talks.prefix + PATH, (first, last), {}, HOLE)
-
-    def read(self, body: bytes) -> Embeddings | Refusal:
-        """See Embedder."""
-        found = SHAPE.answer(body)
-        assert isinstance(found, Embeddings | Refusal)
-        return found
+        super().__init__(job, talks, talks.prefix + PATH, (first, last), {}, HOLE, SHAPE)
 
 
 def params_of(job: Job) -> dict[str, Any]:
