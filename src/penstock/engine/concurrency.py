@@ -122,17 +122,21 @@ class Descent:
     @property
     def least(self) -> float:
         """The level to look at next: no lower one, before this one has told something."""
+        return ROOM * self._looked_at
+
+    @property
+    def _looked_at(self) -> float:
+        """From which level on down throttles are told from those above."""
         share = (1 + self._depth) / 2 if self._middle is None else self._depth
-        return ROOM * share * self._bend
+        return share * self._bend
 
     def in_vain(self, level: float, throttles: int, requests: int) -> float:
         """The share of throttles, if it is about the same well below the top; else 0."""
-        if self._middle is None:
-            if level <= (1 + self._depth) / 2 * self._bend and throttles - self._start[0] >= FEW:
-                self._middle = (throttles, requests)
+        began, _ = self._middle or self._start
+        if level > self._looked_at or throttles - began < FEW:
             return 0.0
-        fell = throttles - self._middle[0]
-        if level > self._depth * self._bend or fell < FEW:
+        if self._middle is None:
+            self._middle = (throttles, requests)
             return 0.0
         above = share_of(self._middle, self._start)
         below = share_of((throttles, requests), self._middle)

@@ -85,7 +85,7 @@ def open_limiter(path: Path, buckets: Sequence[Bucket], now_ns: int) -> LimiterF
     """Open a named limiter, or make it. Raises JobError for limits that are not those in use."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with locked(path.with_name(path.name + ".lock")):
+        with locked(path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 stamp = adopt(path, descriptor, buckets, now_ns)
@@ -140,7 +140,7 @@ def enlarge(descriptor: int, found: Stamp, buckets: Sequence[Bucket], now_ns: in
 
 def restamp(file: LimiterFile, buckets: Sequence[Bucket]) -> None:
     """Have the file say that its limits are these: a user tuned them. Raises OSError."""
-    with locked(file.path.with_name(file.path.name + ".lock")):
+    with locked(file.path):
         file.stamp = stamp_of(buckets)
         write_stamp(file.descriptor, file.stamp)
 
@@ -185,8 +185,9 @@ def words(stamp: Stamp | None) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Alone in here, among all processes."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Alone in here with a limiter's file, among all processes: by a lock that is beside it."""
+    beside = path.with_name(path.name + ".lock")
+    descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

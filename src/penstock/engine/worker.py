@@ -157,8 +157,6 @@ class Worker:
         for lane in self._lanes:
             self._use_key(lane)
         self._take_places(monotonic_ns())
-        most = most_of(job)
-        self._queue_target = self._places * most.rows
         writer = SegmentWriter(
             Disk(),
             Path(setup.run_directory) / "segments",
@@ -175,7 +173,7 @@ class Worker:
             setup.keep_response,
         )
         self._unbought = unbought_of(setup, region)
-        self._work = work_of(len(self._lanes), job, most)(
+        self._work = work_of(len(self._lanes), job, most_of(job))(
             slots=self._places,
             max_attempts=job.max_attempts,
             max_output_retries=job.max_output_retries,
@@ -191,6 +189,7 @@ class Worker:
             refresh_key=self._refresh_key,
             unbought=self._unbought,
         )
+        self._queue_target = self._rows_in_slots
 
     def _make_purse(self, setup: Setup) -> Purse | None:
         """The worker's money; None where nothing has a price."""
@@ -234,6 +233,11 @@ class Worker:
             lane.grant(self._grants.get(self._seat, lane.index), now_ns)
         self._places = max(1, min(self._most_slots, sum(lane.places for lane in self._lanes)))
         self._slab.set(C.SLOTS, self._places)
+
+    @property
+    def _rows_in_slots(self) -> int:
+        """How many rows all slots have, where each has as many as it may."""
+        return self._places * self._work.rows_at_once
 
     def _start_slots(self) -> None:
         """Have a slot for each place; one that there is no place for any more just waits."""
@@ -359,7 +363,7 @@ class Worker:
 
         Not for a row or two: at full speed that was a message for nearly every record.
         """
-        target = self._places * self._work.rows_at_once + self._queue_target
+        target = self._rows_in_slots + self._queue_target
         least = max(1, target // 4)
         missing = target - self._work.taken_up - self._promised
         if self._work.room and missing >= least:
@@ -448,7 +452,7 @@ class Worker:
         if now_ns - self._paced_ns < PACE_NS:
             return
         ended = self._slab.get(C.RECORDS_SUCCEEDED) + self._slab.get(C.RECORDS_FAILED)
-        self._queue_target = max(self._places * self._work.rows_at_once, ended - self._ended)
+        self._queue_target = max(self._rows_in_slots, ended - self._ended)
         self._paced_ns, self._ended = now_ns, ended
         if now_ns - self._looked_ns >= LOOK_NS:
             self._looked_ns = now_ns
