@@ -35,11 +35,16 @@ cdef class TokenPredictor:
         self.output = first_output
         self.look_at = 1
 
-    def predict(self, int64_t body_bytes, int64_t most_output):
-        cdef int64_t output = min(self.output, most_output) if most_output else self.output
-        return max(<int64_t>1, <int64_t>(body_bytes * self.per_byte + 0.5)), output
+    cdef inline int64_t input_of(self, int64_t body_bytes) noexcept:
+        return max(<int64_t>1, <int64_t>(body_bytes * self.per_byte + 0.5))
 
-    def learn(self, int64_t body_bytes, int64_t input_tokens, int64_t output_tokens):
+    cdef inline int64_t output_of(self, int64_t most_output) noexcept:
+        return min(self.output, most_output) if most_output else self.output
+
+    def predict(self, int64_t body_bytes, int64_t most_output):
+        return self.input_of(body_bytes), self.output_of(most_output)
+
+    cpdef learn(self, int64_t body_bytes, int64_t input_tokens, int64_t output_tokens):
         if body_bytes > 0:
             self.per_byte += SMOOTHING * (<double>input_tokens / body_bytes - self.per_byte)
         self.recent[self.seen % WINDOW] = output_tokens

@@ -85,7 +85,7 @@ cdef class Slab:
     def get(self, int counter):
         return load_relaxed(self.counter(counter))
 
-    def record(self, int histogram, int64_t value):
+    cpdef record(self, int histogram, int64_t value):
         cdef word *at = self.histogram_at(histogram)
         if value < 0:
             raise ValueError(f"a histogram holds no negative value: {value}")

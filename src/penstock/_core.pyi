@@ -1,5 +1,6 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, and the columns of results.
+claims, the columns of results, the prediction of tokens, and a request's way out: gate, ticket,
+charge.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
 nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
@@ -9,8 +10,10 @@ Memory that is handed in must be writable, zeroed and 8-byte aligned, the offset
 LINE_BYTES. It stays exported (an mmap can't be closed) as long as the object lives.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Final
+from asyncio import Future
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
 
 from _typeshed import WriteableBuffer
 
@@ -264,3 +267,146 @@ class TokenPredictor:
 
     def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
         """Take in what an answer's usage says."""
+
+class Gate:
+    """So many `places`, of one event loop; who waits for one stands in `line`."""
+
+    on_leave: Callable[[], None] | None  # told of each place that becomes free
+    def __init__(self, places: int) -> None: ...
+    @property
+    def line(self) -> deque[Future[None]]: ...
+    def locked(self) -> bool:
+        """Whether who comes now has to wait."""
+
+    def enter(self) -> bool:
+        """Take a place if one is free; returns whether it did."""
+
+    def leave(self) -> None:
+        """Give the place up, and call whoever waits longest, if anybody does."""
+
+    def call(self) -> None:
+        """Call whoever waits longest."""
+
+class Tickets:
+    """Those of a limiter that are to be had at once; `clock` is asked for the time."""
+
+    stopped: bool  # none is given any more
+    held: bool  # none is given for now
+    def __init__(self, limiter: Limiter, clock: Callable[[], int]) -> None: ...
+    @property
+    def limiter(self) -> Limiter: ...
+    @property
+    def line(self) -> deque[Any]:
+        """Who waits for one: nobody passes them."""
+
+    def take(self, input_tokens: int, output_tokens: int) -> int:
+        """A ticket that is due now: when it was charged, in ns; 0 where one must be waited for."""
+
+class _Purse(Protocol):
+    def sent(self, amount: int) -> None: ...
+
+class Traffic:
+    """A worker's requests to one endpoint: what they go through, and how many there are.
+
+    `cells` are the counters for nanoseconds of waiting and for requests that were sent, and the
+    histogram of their microseconds. `wait` is called where a ticket must be waited for: what it
+    returns is awaited, and calls `Sending.go`.
+    """
+
+    predictor: TokenPredictor
+    def __init__(
+        self,
+        gate: Gate,
+        tickets: Tickets,
+        slab: Slab,
+        predictor: TokenPredictor,
+        cells: tuple[int, int, int],
+        clock: Callable[[], int],
+        wait: Callable[[Sending], Awaitable[None]],
+    ) -> None: ...
+    @property
+    def gate(self) -> Gate: ...
+    @property
+    def tickets(self) -> Tickets: ...
+    @property
+    def slab(self) -> Slab: ...
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a ticket, or for what they need before."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are out."""
+    # What was answered since the start: how often, after how long, and with how many tokens.
+    @property
+    def answers(self) -> int: ...
+    @property
+    def answers_ns(self) -> int: ...
+    @property
+    def output_tokens(self) -> int: ...
+
+class Sending:
+    """One request's way out, from when it is wanted on: predicted, and counted as waiting."""
+
+    def __init__(self, traffic: Traffic, weight_bytes: int, most_output: int) -> None:
+        """See TokenPredictor.predict."""
+
+    @property
+    def traffic(self) -> Traffic: ...
+    @property
+    def input_tokens(self) -> int:
+        """Predicted, as is `output_tokens`."""
+
+    @property
+    def output_tokens(self) -> int: ...
+    @property
+    def charged_ns(self) -> int:
+        """When its ticket was charged, or was due; 0 until it has one."""
+
+    @property
+    def sent_ns(self) -> int:
+        """When it went out; 0 until then."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether none other was out when it went."""
+
+    @property
+    def held_pusd(self) -> int:
+        """What was put aside for it."""
+
+    @property
+    def purse(self) -> _Purse | None: ...
+    def pay(self, purse: _Purse, held_pusd: int) -> None:
+        """Tell `purse` of what is put aside for it as soon as it goes out."""
+
+    def enter(self) -> bool:
+        """Be one of the few that may take a connection, if that needs no waiting."""
+
+    def entered(self) -> None:
+        """It waited for its place at the gate, and has it."""
+
+    def ready(self) -> Awaitable[None] | None:
+        """Take a ticket and go, or return what has to be awaited for that."""
+
+    def go(self, charged_ns: int, sent_ns: int) -> None:
+        """The request goes out now."""
+
+    def ended(self) -> None:
+        """The request is out no more, or never went out."""
+
+    def answered(
+        self,
+        cell: int,
+        sent_ns: int,
+        done_ns: int,
+        input_tokens: int | None,
+        output_tokens: int | None,
+    ) -> None:
+        """Count an answer, in `cell` too, and settle its ticket; learn from what it used.
+
+        None: it doesn't say, so that the prediction stands.
+        """
+
+    def unanswered(self, cell: int, sent_ns: int, done_ns: int) -> None:
+        """Count a failure, and settle its ticket to what was sent; 0 where nothing was."""

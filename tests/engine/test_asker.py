@@ -32,19 +32,15 @@ ASK = Ask("/chat/completions", b"x" * 400, "hash", 100, 50)
 TOOK_SECONDS = 0.25
 
 
-class Settling:
+class Settling(Limiter):
     """A limiter that remembers how charges were corrected."""
 
-    def __init__(self, inner: Limiter) -> None:
-        self._inner = inner
+    def __init__(self, *_: Any) -> None:
         self.settled: list[tuple[int, ...]] = []
 
     def settle(self, charged_ns: int, now_ns: int, *tokens: int) -> None:
         self.settled.append((charged_ns, *tokens))
-        self._inner.settle(charged_ns, now_ns, *tokens)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        super().settle(charged_ns, now_ns, *tokens)
 
 
 class Scene:
@@ -53,15 +49,14 @@ class Scene:
     def __init__(self, loop: VirtualLoop, serve: Served, **limits: Any) -> None:
         self.loop = loop
         self.slab = slab()
-        self.limiter = Settling(limiter(**limits))
-        self.pacer = Pacer(self.limiter)  # type: ignore[arg-type]
+        self.limiter = limiter(Settling, **limits)
+        self.pacer = Pacer(self.limiter)
         self.transport = FakeTransport(serve, TOOK_SECONDS)
         provider = OpenAI(Job(model="m", prompt="{{ text }}", base_url="http://api.example/v1/"))
         self.asker = Asker(
             provider,
             self.transport,
             self.pacer,
-            self.limiter,  # type: ignore[arg-type]
             self.slab,
             "http://api.example/v1/",
         )
@@ -74,7 +69,7 @@ def ask(clock: Clock, came: Response | Failure, **limits: Any) -> tuple[Attempt,
     async def main(loop: VirtualLoop) -> tuple[Attempt, Scene]:
         scene = Scene(loop, lambda _: came, **limits)
         attempt = await scene.asker.ask(ASK)
-        assert scene.asker.in_flight == scene.asker.waiting == 0
+        assert scene.asker.traffic.in_flight == scene.asker.traffic.waiting == 0
         return attempt, scene
 
     return clock.run(main)
@@ -153,8 +148,8 @@ def test_an_answer_that_there_is_no_memory_for_ends_its_own_attempt_alone(clock:
         scene = Scene(loop, serve)
         attempt = await scene.asker.ask(ASK)
         assert (attempt.verdict.kind, attempt.verdict.error_class) == ("retry", "no_memory")
-        assert scene.asker.in_flight == scene.asker.waiting == 0
-        assert not scene.asker.gate.locked()
+        assert scene.asker.traffic.in_flight == scene.asker.traffic.waiting == 0
+        assert not scene.asker.traffic.gate.locked()
 
     clock.run(main)
 
@@ -230,7 +225,7 @@ def test_an_attempt_knows_whether_it_was_alone_and_which_key_it_used(clock: Cloc
         scene = Scene(loop, lambda _: chat())
         first = loop.create_task(scene.asker.ask(ASK))
         await asyncio.sleep(TOOK_SECONDS / 2)
-        assert scene.asker.in_flight == 1
+        assert scene.asker.traffic.in_flight == 1
         scene.asker.use_headers({}, Redactor([]))
         second = loop.create_task(scene.asker.ask(ASK))
         one, other = await first, await second
@@ -247,12 +242,12 @@ def test_few_wait_for_a_ticket_with_a_connection_in_hand_and_all_get_one(clock: 
         scene.transport.seconds = 30
         asking = [loop.create_task(scene.asker.ask(ASK)) for _ in range(50)]
         await asyncio.sleep(0)
-        assert scene.asker.waiting == 50
-        while scene.asker.waiting:
-            at_hand = len(scene.transport.requests) - scene.asker.in_flight
+        assert scene.asker.traffic.waiting == 50
+        while scene.asker.traffic.waiting:
+            at_hand = len(scene.transport.requests) - scene.asker.traffic.in_flight
             assert at_hand <= GATE
             await asyncio.sleep(0.01)
-        assert scene.asker.in_flight == 50
+        assert scene.asker.traffic.in_flight == 50
         await asyncio.gather(*asking)
         waited = scene.slab.get(C.LIMIT_WAIT_NS) / 1e9
         assert waited == pytest.approx(sum(n / 10 for n in range(1, 51)), rel=0.05)
@@ -269,7 +264,7 @@ def test_draining_sends_away_all_who_wait_and_opens_no_connection_for_them(clock
         results = await asyncio.gather(*asking, return_exceptions=True)
         assert {type(one) for one in results} == {Draining}
         assert len(scene.transport.requests) <= GATE
-        assert scene.asker.waiting == scene.asker.in_flight == 0
+        assert scene.asker.traffic.waiting == scene.asker.traffic.in_flight == 0
         assert scene.limiter.settled == []
 
     clock.run(main)
@@ -293,9 +288,9 @@ def test_a_cancelled_request_is_counted_no_more_and_its_charge_stays(
     async def main(loop: VirtualLoop) -> None:
         scene = Scene(loop, lambda _: chat(), **limits)
         await cancelled(lambda: scene.asker.ask(ASK))
-        assert scene.asker.waiting == scene.asker.in_flight == 0
+        assert scene.asker.traffic.waiting == scene.asker.traffic.in_flight == 0
         assert scene.limiter.settled == []
-        assert not scene.asker.gate.locked()
+        assert not scene.asker.traffic.gate.locked()
 
     clock.run(main)
 

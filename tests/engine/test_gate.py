@@ -8,16 +8,8 @@ from random import Random
 import pytest
 
 from engine.virtual_time import Clock, VirtualLoop
-from penstock.engine.gate import Gate, ToldGate
-
-
-def test_an_open_gate_is_passed_at_once_and_a_shut_one_is_not(clock: Clock) -> None:
-    gate = Gate(2)
-    assert [gate.enter() for _ in range(3)] == [True, True, False]
-    assert gate.locked()
-    gate.leave()
-    assert not gate.locked()
-    assert gate.enter()
+from penstock._core import Gate
+from penstock.engine.gate import enter
 
 
 def test_who_waits_passes_in_order(clock: Clock) -> None:
@@ -25,7 +17,7 @@ def test_who_waits_passes_in_order(clock: Clock) -> None:
         gate, passed = Gate(1), list[int]()
 
         async def one(number: int) -> None:
-            await gate.wait()
+            await enter(gate)
             passed.append(number)
 
         tasks = [loop.create_task(one(number)) for number in range(4)]
@@ -45,7 +37,7 @@ def test_who_was_overtaken_stands_in_front_of_the_line_again(clock: Clock) -> No
         gate, passed = Gate(1), list[int]()
 
         async def one(number: int) -> None:
-            await gate.wait()
+            await enter(gate)
             passed.append(number)
 
         tasks = [loop.create_task(one(number)) for number in range(3)]
@@ -69,7 +61,7 @@ def test_a_line_ends_once_nobody_stays_inside(clock: Clock) -> None:
     async def main(loop: VirtualLoop) -> None:
         gate = Gate(1)
         assert gate.enter()
-        waiting = [loop.create_task(gate.wait()) for _ in range(2)]
+        waiting = [loop.create_task(enter(gate)) for _ in range(2)]
         await asyncio.sleep(0)
         gate.leave()
         assert gate.enter()
@@ -87,7 +79,7 @@ def test_a_place_given_to_who_is_cancelled_in_the_same_turn_goes_to_the_next(clo
     async def main(loop: VirtualLoop) -> None:
         gate = Gate(1)
         assert gate.enter()
-        first, second = (loop.create_task(gate.wait()) for _ in range(2))
+        first, second = (loop.create_task(enter(gate)) for _ in range(2))
         await asyncio.sleep(0)
         gate.leave()
         first.cancel()
@@ -112,7 +104,7 @@ def test_places_are_neither_lost_nor_made_however_many_are_cancelled(
         async def one() -> None:
             nonlocal inside
             if not gate.enter():
-                await gate.wait()
+                await enter(gate)
             inside += 1
             assert inside <= 3
             try:
@@ -130,13 +122,3 @@ def test_places_are_neither_lost_nor_made_however_many_are_cancelled(
         assert [gate.enter() for _ in range(4)] == [True, True, True, False]
 
     clock.run(main)
-
-
-def test_a_told_gate_tells_of_each_place_that_becomes_free() -> None:
-    told: list[bool] = []
-    gate = ToldGate(1, lambda: told.append(gate.locked()))
-    assert gate.enter()
-    assert not gate.enter()
-    assert told == []
-    gate.leave()
-    assert told == [False]

@@ -18,7 +18,7 @@ from engine.attempts import failed, fatal, rejected, throttled
 from engine.limiters import limiter, slab
 from engine.usual import USUAL_WORK
 from engine.virtual_time import Clock, VirtualLoop
-from penstock._core import TokenPredictor, Verdict
+from penstock._core import Gate, TokenPredictor, Verdict
 from penstock.engine.attempt import Attempt
 from penstock.engine.grouped_ending import GroupedEnding
 from penstock.engine.grouped_work import GroupedWork, RoutedGroupedWork
@@ -45,15 +45,22 @@ def vector_of(row: int) -> list[float]:
     return [float(row), row / 2]
 
 
+class FakeTraffic:
+    """What a lane and its work look at."""
+
+    def __init__(self) -> None:
+        self.in_flight = self.waiting = 0
+        self.predictor = TokenPredictor(0)
+        self.gate = Gate(1)
+
+
 class FakeAsker:
     """Answers what the script says, else with the vectors of the rows that stand in the texts."""
 
     def __init__(self, provider: Embedder, script: Script) -> None:
         self.asked: list[list[int]] = []  # rows, by request
-        self.in_flight = self.waiting = 0
-        self.predictor = TokenPredictor(0)
+        self.traffic = FakeTraffic()
         self.pacer: Any = type("Pacer", (), {"line": 0, "held": False, "divert": lambda _: None})()
-        self.gate: Any = None
         self._provider = provider
         self._script = script
 
@@ -62,11 +69,11 @@ class FakeAsker:
         assert len(rows) == request.rows
         self.asked.append(rows)
         said = self._script(rows, len(self.asked))
-        self.in_flight += 1
+        self.traffic.in_flight += 1
         try:
             await asyncio.sleep(0.1)
         finally:
-            self.in_flight -= 1
+            self.traffic.in_flight -= 1
         return msgspec.structs.replace(said) if said is not None else self._answer(request, rows)
 
     def _answer(self, request: GroupRequest, rows: list[int]) -> Attempt:

@@ -167,7 +167,7 @@ class Station:
         """A lane with so many places; the first one's URL is URL."""
         provider = OpenAI(Job(model="m", prompt="{{ text }}", base_url=URL))
         limits, url = limiter(**place.limits), URL.replace("api", f"api{number or ''}")
-        asker = Asker(provider, self.sky, Pacer(limits), limits, counts, url)
+        asker = Asker(provider, self.sky, Pacer(limits), counts, url)
         asker.use_headers({}, Redactor(()))
         buckets = buckets_of(Job(**place.limits), 1)
         return Lane(

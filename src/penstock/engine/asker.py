@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
-
-from penstock._core import Classifier, Limiter, Slab, TokenPredictor, monotonic_ns
+from penstock._core import (
+    Classifier,
+    Gate,
+    Sending,
+    Slab,
+    TokenPredictor,
+    Traffic,
+    monotonic_ns,
+)
 from penstock.addresses import url_of
 from penstock.engine.attempt import Attempt
-from penstock.engine.gate import Gate
+from penstock.engine.gate import enter
 from penstock.engine.pacer import Draining, Pacer
 from penstock.engine.purse import Purse
 from penstock.observe.redactor import Redactor
@@ -24,8 +30,7 @@ from penstock.transport.transport import Request, Response, Transport
 OK = 200
 NO_MEMORY = "there was no memory to hold the answer"
 UNREADABLE = "bad_response"  # a class of verdicts
-SENT = (C.LIMIT_WAIT_NS, C.REQUESTS_SENT)
-REQUEST_US = H.REQUEST_US  # to look a member of an enum up takes longer than to use it
+CELLS = (C.LIMIT_WAIT_NS, C.REQUESTS_SENT, H.REQUEST_US)
 GATE = 16  # enough to open connections at a good rate, few enough to leave idle
 
 
@@ -37,7 +42,6 @@ class Asker:
         provider: Provider,
         transport: Transport,
         pacer: Pacer,
-        limiter: Limiter,
         slab: Slab,
         base_url: str,
         purse: Purse | None = None,
@@ -45,23 +49,18 @@ class Asker:
         self._provider = provider
         self._transport = transport
         self.pacer = pacer
-        self._limiter = limiter
-        self.slab = slab
+        # Few hold a connection while they wait for a ticket: else every slot would open one.
+        self.traffic = Traffic(
+            Gate(GATE), pacer.tickets, slab, TokenPredictor(), CELLS, monotonic_ns, self._wait
+        )
         self.purse = purse  # of a job that has a price
         self._base_url = base_url
         self._urls: dict[str, str] = {}  # by path; a job has few
         self._redactor = Redactor(())
         self._classifier = Classifier(provider.rules)
         self._succeeded = self._classifier.classify(OK)
-        self.predictor = TokenPredictor()
         self._headers: Mapping[str, str] = {}
         self.key_number = -1  # how often the headers were set anew
-        # Few hold a connection while they wait for a ticket: else every slot would open one.
-        self.gate = Gate(GATE)
-        self.in_flight = 0
-        self.waiting = 0  # for a ticket, or for what they need before
-        # What the lane's meter takes from here, a few times a second.
-        self.answers = self.answers_ns = self.output_tokens = 0
         self.looks_at_limits = True  # in the next answer's headers
         self.on_limits: Callable[[Sequence[RateLimit]], None] | None = None
         self._named: tuple[tuple[str, int, int], ...] = ()
@@ -78,27 +77,25 @@ class Asker:
 
     async def ask(self, ask: Ask) -> Attempt:
         """Send one request and judge what comes of it; never raises for what the server does."""
-        weight_bytes = ask.weight_bytes or len(ask.body)
-        tokens_in, tokens_out = self.predictor.predict(weight_bytes, ask.output_tokens)
-        sending, key_number = Sending(self, tokens_in, tokens_out, monotonic_ns()), self.key_number
-        url = self._urls.get(ask.path) or self._url_of(ask.path)
+        url, key_number = self._urls.get(ask.path) or self._url_of(ask.path), self.key_number
         request = Request(url, self._headers, ask.body)
-        self.waiting += 1
+        weight_bytes = ask.weight_bytes or len(ask.body)
+        sending = Sending(self.traffic, weight_bytes, ask.output_tokens)
         if (purse := self.purse) is not None:
-            sending.held_pusd = purse.predict(tokens_in, tokens_out)
+            sending.pay(purse, purse.predict(sending.input_tokens, sending.output_tokens))
             if not purse.hold(sending.held_pusd):
-                await self._wait_for(purse, sending.held_pusd)
+                await self._wait_for(purse, sending)
         try:
             if not sending.enter():
-                await sending.approach()
+                await self._approach(sending)
             came = await self._transport.send(request, sending.ready)
             if isinstance(came, Response):
-                attempt = self._judge(ask, came, sending.alone)
+                attempt = self._judge(ask, came, sending.alone, key_number)
             else:
-                attempt = self._without_answer(came, sending.alone)
+                attempt = self._without_answer(came, sending.alone, key_number)
         except MemoryError:  # a matter of this answer alone: others may be smaller
             came = Failure("no_memory", NO_MEMORY, sending.sent_ns, monotonic_ns())
-            attempt = self._without_answer(came, sending.alone)
+            attempt = self._without_answer(came, sending.alone, key_number)
         except BaseException:
             if purse is not None:
                 was_sent = sending.sent_ns != 0
@@ -108,37 +105,51 @@ class Asker:
             sending.ended()
         if purse is not None:
             await self._pay(purse, sending, attempt)
-        attempt.key_number = key_number
-        if came.sent_ns:
-            attempt.sent_ns, took_ns = came.sent_ns, came.done_ns - came.sent_ns
-            attempt.latency_seconds = took_ns / 1e9
-            self.slab.record(REQUEST_US, took_ns // 1000)
-            if attempt.answer is not None:
-                self.answers += 1
-                self.answers_ns += took_ns
-        self.slab.add(request_cell(attempt.status, attempt.verdict.error_class), 1)
-        if sending.charged_ns:
-            self._settle(weight_bytes, sending, attempt.answer)
+        cell = request_cell(attempt.status, attempt.verdict.error_class)
+        if (answer := attempt.answer) is None:
+            sending.unanswered(cell, came.sent_ns, came.done_ns)
+        else:
+            sending.answered(
+                cell, came.sent_ns, came.done_ns, answer.input_tokens, answer.output_tokens
+            )
         return attempt
 
-    async def _wait_for(self, purse: Purse, amount: int) -> None:
+    async def _wait_for(self, purse: Purse, sending: Sending) -> None:
         """Wait for money; who does has a place here, and leaves it where none comes."""
         try:
-            await purse.wait(amount)
+            await purse.wait(sending.held_pusd)
         except BaseException:
-            self.waiting -= 1
+            sending.ended()
             raise
+
+    async def _approach(self, sending: Sending) -> None:
+        """Wait to be among the few that may take a connection and wait with it for a ticket.
+
+        Raises Draining once the pacer was stopped.
+        """
+        await enter(self.traffic.gate)
+        sending.entered()
+        if self.pacer.stopped:  # a connection would be opened for nothing
+            raise Draining
+
+    async def _wait(self, sending: Sending) -> None:
+        """Wait for a ticket; then the request goes out."""
+        charged_ns = await self.pacer.ticket(sending.input_tokens, sending.output_tokens)
+        sending.go(charged_ns, monotonic_ns())
 
     def _url_of(self, path: str) -> str:
         url = self._urls[path] = url_of(self._base_url, path)
         return url
 
-    def _without_answer(self, failure: Failure, alone: bool) -> Attempt:
+    def _without_answer(self, failure: Failure, alone: bool, key_number: int) -> Attempt:
         verdict = self._classifier.classify(TRANSPORT[failure.kind])
         refusal = Refusal(message=self._redactor.text(failure.detail))  # it may name a place
-        return Attempt(verdict, 0, alone, refusal=refusal)
+        took_seconds = seconds_of(failure) if failure.sent_ns else None
+        return Attempt(
+            verdict, 0, alone, key_number, failure.sent_ns, took_seconds, refusal=refusal
+        )
 
-    def _judge(self, ask: Ask, response: Response, alone: bool) -> Attempt:
+    def _judge(self, ask: Ask, response: Response, alone: bool, key_number: int) -> Attempt:
         """The verdict on a response: decided by its status, and by its body's code and type."""
         # Servers echo keys; before anything is cut out of the body, for a part of a key is one too.
         body = self._redactor.body(response.body)
@@ -148,9 +159,22 @@ class Asker:
             self._look_at_limits(headers)
         status, said = self._read(ask, response.status, headers, body)
         if isinstance(said, Answer):
-            return Attempt(self._succeeded, response.status, alone, said, None, body, request_id)
-        verdict = self._classifier.classify(status, said.code, said.type)
-        return Attempt(verdict, response.status, alone, None, said, body, request_id)
+            verdict, answer, refusal = self._succeeded, said, None
+        else:
+            verdict = self._classifier.classify(status, said.code, said.type)
+            answer, refusal = None, said
+        return Attempt(
+            verdict,
+            response.status,
+            alone,
+            key_number,
+            response.sent_ns,
+            seconds_of(response),
+            body,
+            request_id,
+            answer,
+            refusal,
+        )
 
     def _look_at_limits(self, headers: Mapping[str, str]) -> None:
         """Tell of the limits that a provider names, where they are not those of before."""
@@ -186,91 +210,7 @@ class Asker:
                 sending.held_pusd, answer, was_sent=was_sent, in_doubt=was_sent and unread
             )
 
-    def _settle(self, body_bytes: int, sending: Sending, answer: Answer | None) -> None:
-        """Correct what the ticket charged: to the usage, or for a failure to what was sent."""
-        input_used, output_used = (sending.input_tokens if sending.sent_ns else 0), 0
-        if answer is not None:
-            output_used = sending.output_tokens
-            if answer.input_tokens is not None:
-                input_used = answer.input_tokens
-            if answer.output_tokens is not None:
-                output_used = answer.output_tokens
-            self.predictor.learn(body_bytes, input_used, output_used)
-            self.output_tokens += output_used
-        self._limiter.settle(
-            sending.charged_ns,
-            monotonic_ns(),
-            sending.input_tokens,
-            sending.output_tokens,
-            input_used,
-            output_used,
-        )
 
-
-class Sending(msgspec.Struct, gc=False, eq=False):
-    """The moment between a connection and a request on it: the ticket, and what it was charged."""
-
-    _asker: Asker
-    input_tokens: int
-    output_tokens: int
-    _wanted_ns: int
-    charged_ns: int = 0
-    sent_ns: int = 0
-    alone: bool = False
-    _at_gate: bool = False
-    held_pusd: int = 0  # put aside for it
-
-    def enter(self) -> bool:
-        """Be one of the few that may take a connection, if that needs no waiting."""
-        asker = self._asker
-        if asker.pacer.stopped or not asker.gate.enter():
-            return False
-        self._at_gate = True
-        return True
-
-    async def approach(self) -> None:
-        """Wait to be among the few that may take a connection and wait with it for a ticket.
-
-        Raises Draining once the pacer was stopped.
-        """
-        await self._asker.gate.wait()
-        self._at_gate = True
-        if self._asker.pacer.stopped:  # a connection would be opened for nothing
-            raise Draining
-
-    def ready(self) -> Awaitable[None] | None:
-        """Take a ticket, and wait for it if need be; then the transport writes the request."""
-        charged_ns = self._asker.pacer.take(self.input_tokens, self.output_tokens)
-        if not charged_ns:
-            return self._wait()
-        self._go(charged_ns, charged_ns)
-        return None
-
-    async def _wait(self) -> None:
-        charged_ns = await self._asker.pacer.ticket(self.input_tokens, self.output_tokens)
-        self._go(charged_ns, monotonic_ns())
-
-    def _go(self, charged_ns: int, sent_ns: int) -> None:
-        """The request goes out now."""
-        asker = self._asker
-        self.charged_ns, self.sent_ns = charged_ns, sent_ns
-        self._pass()
-        asker.slab.add_each(SENT, (sent_ns - self._wanted_ns, 1))
-        if asker.purse is not None:
-            asker.purse.sent(self.held_pusd)
-        self.alone = asker.in_flight == 0
-        asker.in_flight += 1
-
-    def ended(self) -> None:
-        """The request is out no more, or never went out."""
-        if self.sent_ns:
-            self._asker.in_flight -= 1
-        else:
-            self._pass()
-
-    def _pass(self) -> None:
-        """Wait no more."""
-        self._asker.waiting -= 1
-        if self._at_gate:
-            self._at_gate = False
-            self._asker.gate.leave()
+def seconds_of(came: Response | Failure) -> float:
+    """How long an attempt took from its first byte's writing on."""
+    return (came.done_ns - came.sent_ns) / 1e9

@@ -19,7 +19,8 @@ class GroupedAsker(Asker):
     def __init__(self, provider: EmbeddingProvider, *others: Any) -> None:
         super().__init__(provider, *others)
         self._embedder = provider
-        self.predictor = TokenPredictor(0)  # a vector is no output that is counted in tokens
+        # A vector is no output that is counted in tokens.
+        self.traffic.predictor = TokenPredictor(0)
 
     def _read(
         self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes

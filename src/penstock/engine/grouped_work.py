@@ -174,7 +174,7 @@ class Room:
     def __init__(self, tokens: int, lane: Lane) -> None:
         self._tokens = tokens
         self._bytes = grouping.MOST_BYTES
-        self._predict = lane.asker.predictor.predict
+        self._predict = lane.asker.traffic.predictor.predict
 
     def take(self, request: Request) -> bool:
         """Whether there is room for what a record asks; the first one always goes."""

@@ -98,8 +98,8 @@ class Lane:
     @property
     def is_held(self) -> bool:
         """Whether all places are taken, so that no more requests can go there."""
-        asker = self.asker
-        return asker.in_flight + asker.waiting + self.starting >= self.places
+        traffic = self.asker.traffic
+        return traffic.in_flight + traffic.waiting + self.starting >= self.places
 
     def grant(self, places: int | None, now_ns: int) -> None:
         """Have so many places from now on; places that throttles closed open in time."""
@@ -127,20 +127,20 @@ class Lane:
 
     def write_meter(self, meter: Slab, elapsed_ns: int, *, wants: bool) -> None:
         """Tell what was counted since the last time; `wants`: records wait to be asked for."""
-        asker = self.asker
-        counted = (asker.answers, asker.answers_ns, asker.output_tokens)
+        pacer, traffic = self.asker.pacer, self.asker.traffic
+        counted = (traffic.answers, traffic.answers_ns, traffic.output_tokens)
         answers, answers_ns, tokens = (
             now - then for now, then in zip(counted, self._metered, strict=True)
         )
         self._metered = counted
-        paced = asker.pacer.line and asker.pacer.blocking == PACED
-        held = wants and not asker.pacer.line and self.is_held
+        paced = pacer.line and pacer.blocking == PACED
+        held = wants and not pacer.line and self.is_held
         spent = (elapsed_ns if held else 0, elapsed_ns if paced else 0)
         meter.add_each(
             COUNTERS, (answers, self._throttles, self._errors, answers_ns, tokens, *spent)
         )
         self._throttles = self._errors = 0
-        meter.set(M.IN_FLIGHT, asker.in_flight)
+        meter.set(M.IN_FLIGHT, traffic.in_flight)
 
     def open(self, now_ns: int) -> bool:
         """Whether requests may go there now."""
@@ -152,13 +152,13 @@ class Lane:
 
         One that could not be asked for a while does not make up for it.
         """
-        asker = self.asker
-        on_the_way = self.starting + asker.waiting
+        traffic = self.asker.traffic
+        on_the_way = self.starting + traffic.waiting
         return Standing(
             self.index,
-            asker.in_flight + on_the_way,
+            traffic.in_flight + on_the_way,
             self.places,
-            asker.pacer.line,
+            self.asker.pacer.line,
             on_the_way,
             max(self.turn, turn),
         )

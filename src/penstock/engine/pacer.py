@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from penstock._core import Limiter, monotonic_ns
+from penstock._core import Limiter, Tickets, monotonic_ns
 from penstock.engine.limits import HORIZON_NS
 
 LONGEST_SLEEP_NS = 500_000_000  # a tune or the end of a pause is noticed within this
@@ -43,17 +43,25 @@ class Pacer:
     """One for each worker; all on one limiter keep one rate."""
 
     def __init__(self, limiter: Limiter) -> None:
+        self.tickets = Tickets(limiter, monotonic_ns)
         self._limiter = limiter
         self._loop = asyncio.get_running_loop()
-        self._line: deque[Waiter] = deque()
+        self._line: deque[Waiter] = self.tickets.line
         self._timer: asyncio.TimerHandle | None = None
         self._due_ns = 0  # of the head's ticket, while it has one
         self._generation = 0
         self.blocking = -1  # the bucket that the head last waited for (_core.Limiter.blocking)
         self.voided = 0
-        self.stopped = False  # no ticket is given any more
-        self.held = False  # none is given for now
-        self._shut = False  # either of them
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no ticket is given any more."""
+        return self.tickets.stopped
+
+    @property
+    def held(self) -> bool:
+        """Whether none is given for now."""
+        return self.tickets.held
 
     @property
     def line(self) -> int:
@@ -62,7 +70,7 @@ class Pacer:
 
     def stop(self) -> None:
         """Give no ticket any more; who waits for one is sent away."""
-        self.stopped = self._shut = True
+        self.tickets.stopped = True
         self._send_away(Draining)
 
     def divert(self) -> None:
@@ -71,11 +79,11 @@ class Pacer:
 
     def hold(self) -> None:
         """Give no ticket until `release`."""
-        self.held = self._shut = True
+        self.tickets.held = True
 
     def release(self) -> None:
         """Give tickets again."""
-        self.held, self._shut = False, self.stopped
+        self.tickets.held = False
         self._drive()
 
     def _send_away(self, why: type[Exception]) -> None:
@@ -87,10 +95,7 @@ class Pacer:
 
     def take(self, input_tokens: int, output_tokens: int) -> int:
         """A ticket that is due now: when it was charged, in ns; 0 where one must be waited for."""
-        if self._line or self._shut:
-            return 0
-        now_ns = monotonic_ns()
-        return now_ns if self._limiter.reserve(now_ns, 0, input_tokens, output_tokens) >= 0 else 0
+        return self.tickets.take(input_tokens, output_tokens)
 
     async def ticket(self, input_tokens: int, output_tokens: int) -> int:
         """Wait for a ticket; returns when it was charged, in ns. To be used at once.

@@ -17,9 +17,7 @@ import msgspec
 
 from penstock._core import monotonic_ns
 from penstock.engine import retry, routing
-from penstock.engine.asker import GATE
 from penstock.engine.attempt import Attempt
-from penstock.engine.gate import ToldGate
 from penstock.engine.lane import Lane
 from penstock.engine.pending import Pending, Route
 from penstock.engine.work import SECOND_NS, Work, failed
@@ -39,7 +37,7 @@ class RoutedWork(Work):
         self._waking = False
         self._turn = 0.0
         for lane in self._lanes:
-            lane.asker.gate = ToldGate(GATE, self.wake)
+            lane.asker.traffic.gate.on_leave = self.wake
 
     @property
     def down(self) -> bool:

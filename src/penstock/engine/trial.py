@@ -76,7 +76,7 @@ async def ask_each(
     limiter = region.limiter()
     configure(limiter, buckets, monotonic_ns())
     transport = transport_for(job.timeout, ca_file=job.ca_file, proxy=job.proxy)
-    asker = Asker(provider, transport, Pacer(limiter), limiter, region.slab(0), job.base_url)
+    asker = Asker(provider, transport, Pacer(limiter), region.slab(0), job.base_url)
     asker.use_headers(headers, redactor)
     slots, judge, attach = asyncio.Semaphore(limits.concurrency(job)), judge_of(job), attacher(job)
 

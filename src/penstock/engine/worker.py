@@ -210,7 +210,7 @@ class Worker:
         job, first = endpoint.job, self._endpoints[0].job
         provider, pacer = provider_for(job), Pacer(limiter)
         asker = asker_of(job)(
-            provider, self._transport, pacer, limiter, self._slab, job.base_url, self._purse
+            provider, self._transport, pacer, self._slab, job.base_url, self._purse
         )
         asker.on_limits = partial(self._named_limits, index)
         return Lane(
@@ -461,7 +461,7 @@ class Worker:
 
     def _account(self, elapsed_ns: int, ran_ns: int) -> None:
         work, slab, hold = self._work, self._slab, self._hold()
-        in_flight = sum(lane.asker.in_flight for lane in self._lanes)
+        in_flight = sum(lane.asker.traffic.in_flight for lane in self._lanes)
         spent = slot_time(
             elapsed_ns,
             slots=self._places,
@@ -496,8 +496,8 @@ class Worker:
             return "throttled"
         if self._purse is not None and self._purse.short:
             return "budget"
-        fullest = max(self._lanes, key=lambda lane: lane.asker.waiting)
-        if fullest.asker.waiting:
+        fullest = max(self._lanes, key=lambda lane: lane.asker.traffic.waiting)
+        if fullest.asker.traffic.waiting:
             blocking = fullest.asker.pacer.blocking
             if blocking < 0:
                 return "throttled" if blocking == PAUSED else None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from penstock.engine.asker import Sending
+from penstock._core import Sending
 from penstock.engine.retry import HEAP_PER_SLOT
 from penstock.errors import EXIT_PROVIDER
 from penstock.ledger.recovery import survey
@@ -54,7 +54,7 @@ class Judge:
     @judged
     def received(self, hand: Hand, row: int, sending: Sending) -> Exchange:
         """A worker sent a request: may it?"""
-        now_ns, limiter = self._machine.now_ns, sending._asker._limiter
+        now_ns, limiter = self._machine.now_ns, sending.traffic.tickets.limiter
         assert hand.process.alive, f"{hand.name} is dead"
         assert row not in self.on_disk, f"row {row} is asked for though it is on the disk"
         assert now_ns >= limiter.paused_until(), f"row {row} is asked for in a pause"

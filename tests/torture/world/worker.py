@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING, Any
 
-from penstock.engine.asker import Sending
+from penstock._core import Sending
 from penstock.engine.worker import Worker
 from penstock.engine.worker_process import WorkerProcess
 from penstock.ledger.segment import SegmentWriter
