@@ -16,6 +16,7 @@ cdef class Tls:
     """Bytes from the wire in, what they say out; what is to be said in, bytes for the wire out."""
 
     cdef object _object, _incoming, _outgoing
+    cdef object _socket  # the same without Python's class around it, which is two calls a request
     cdef bytearray _plain  # what any connection's record is decrypted into
     cdef unsigned char _header[5]  # of the record that is coming in
     cdef int _header_bytes
@@ -27,6 +28,7 @@ cdef class Tls:
     def __init__(self, context, str hostname, bytearray plain):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
+        self._socket = self._object._sslobj
         self._plain = plain
 
     cdef int feed(self, bytes data) except -1:
@@ -50,7 +52,7 @@ cdef class Tls:
             return None
         self._whole -= 1
         try:
-            size = self._object.read(RECORD_BYTES, self._plain)
+            size = self._socket.read(RECORD_BYTES, self._plain)
         except ssl.SSLWantReadError:
             self._whole = 0
             return None
@@ -61,9 +63,9 @@ cdef class Tls:
 
     cdef int say(self, bytes data) except -1:
         """Encrypt all of it. Raises SSLError, also while the peer wants another handshake first."""
-        cdef Py_ssize_t said = self._object.write(data), size = PyBytes_GET_SIZE(data)
+        cdef Py_ssize_t said = self._socket.write(data), size = PyBytes_GET_SIZE(data)
         while said < size:
-            said += self._object.write(memoryview(data)[said:])
+            said += self._socket.write(memoryview(data)[said:])
         return 0
 
     cdef bytes written(self):

@@ -71,6 +71,7 @@ include "_tls.pxi"
 
 DEF BUFFER_BYTES = 65536
 DEF BURST = 32  # requests; see Lines.write_soon
+DEF LENGTH_BYTES = 32  # a length's digits, and the end of a head
 
 
 cdef inline int64_t now_ns() noexcept nogil:
@@ -90,7 +91,7 @@ cdef class Lines:
     cdef object _loop, _counters, _make_response, _make_wire, _timer
     cdef set _lines
     cdef list _due  # lines with a request to be written
-    cdef bytearray _buffer, _plain  # what any of them reads into, and decrypts into
+    cdef bytearray _buffer, _plain  # what any of them looks into, and decrypts into
     cdef int64_t _timeout_ns, _idle_ns
     cdef double _tick_seconds
     cdef Py_ssize_t _max_body_bytes
@@ -238,14 +239,6 @@ cdef class Line:
         if self._tls is not None and not self._tls.farewell:
             self._error = ConnectionResetError(errno.ECONNRESET, "the end of TLS without a farewell")
 
-    # uvloop reads into a protocol's own buffer if it has one. Nothing is read between the two calls.
-
-    def get_buffer(self, Py_ssize_t size_hint):
-        return self._lines._buffer
-
-    def buffer_updated(self, Py_ssize_t size):
-        self.data_received(PyBytes_FromStringAndSize(PyByteArray_AS_STRING(self._lines._buffer), size))
-
     def data_received(self, bytes data):
         if self._tls is None:
             self._hear(data)
@@ -367,22 +360,23 @@ cdef class Line:
         return self._write(head, body)
 
     cdef int _write(self, bytes head, bytes body) except -1:
-        cdef bytes length = b"%d\r\n\r\n" % PyBytes_GET_SIZE(body)
+        cdef char length[LENGTH_BYTES]
+        cdef Py_ssize_t length_size = write_length(length, PyBytes_GET_SIZE(body))
         cdef Py_ssize_t taken = 0, whole
+        whole = PyBytes_GET_SIZE(head) + length_size + PyBytes_GET_SIZE(body)
         if self._tls is not None:
-            return self._say(head + length + body)
+            return self._say(join_request(head, length, length_size, body, whole))
         self._buffered = False
-        whole = PyBytes_GET_SIZE(head) + PyBytes_GET_SIZE(length) + PyBytes_GET_SIZE(body)
         # Past the event loop: its queue of writes costs more than the system call. It has none of
         # this connection's to do, or the connection would not have been clean.
         taken = wire_send(
             self._fd, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head),
-            PyBytes_AS_STRING(length), PyBytes_GET_SIZE(length),
+            length, length_size,
             PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body),
         )
         if taken != whole:  # an error will meet the transport too, and be told by it
             self._buffered = True
-            self._write_rest(head + length, body, max(taken, 0))
+            self._write_rest(head + length[:length_size], body, max(taken, 0))
         return 0
 
     cdef int _write_rest(self, bytes head, bytes body, Py_ssize_t taken) except -1:
@@ -624,6 +618,33 @@ cdef class Line:
         if waiter is not None and not waiter.done():
             waiter.set_exception(error)
         return 0
+
+
+cdef Py_ssize_t write_length(char *to, Py_ssize_t length) noexcept nogil:
+    """Write a body's length and what ends a head behind it; returns how many bytes that takes."""
+    cdef char digits[LENGTH_BYTES]
+    cdef Py_ssize_t count = 0, at
+    while length or count == 0:
+        digits[count] = 48 + length % 10
+        length //= 10
+        count += 1
+    for at in range(count):
+        to[at] = digits[count - 1 - at]
+    memcpy(to + count, b"\r\n\r\n", 4)
+    return count + 4
+
+
+cdef bytes join_request(
+    bytes head, const char *length, Py_ssize_t length_size, bytes body, Py_ssize_t whole
+):
+    """A request's bytes in one piece."""
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, whole)
+    cdef char *to = PyBytes_AS_STRING(made)
+    memcpy(to, PyBytes_AS_STRING(head), PyBytes_GET_SIZE(head))
+    to += PyBytes_GET_SIZE(head)
+    memcpy(to, length, length_size)
+    memcpy(to + length_size, PyBytes_AS_STRING(body), PyBytes_GET_SIZE(body))
+    return made
 
 
 cdef object error_of(exc):

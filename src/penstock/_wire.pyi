@@ -83,12 +83,6 @@ class Line(asyncio.Protocol):
         """When the newest request is to be over."""
 
     def __init__(self, lines: Lines) -> None: ...
-    def get_buffer(self, size_hint: int) -> bytearray:
-        """Where the event loop puts what it reads; one buffer for all connections."""
-
-    def buffer_updated(self, size: int) -> None:
-        """Take the `size` bytes that were read into the buffer."""
-
     def is_clean(self) -> bool:
         """Whether a request may be written: open, nothing under way, nothing come unasked."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import ssl
 from functools import cache
 from typing import Any
@@ -22,6 +23,15 @@ from transport.test_line import FRAMINGS, HEAD, FedLine, cut
 from transport.test_wire import INFORMATION
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+
+
+def test_python_s_ssl_reads_and_writes_by_the_object_within_and_does_nothing_beside() -> None:
+    """Which is therefore spoken to directly; an upgrade that changes it has to fail here."""
+    assert "v = self._sslobj.read(len, buffer)" in inspect.getsource(ssl.SSLObject.read)
+    assert "return self._sslobj.write(data)" in inspect.getsource(ssl.SSLObject.write)
+    context = ssl.create_default_context()
+    within: Any = context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="a.example")
+    assert callable(within._sslobj.read) and callable(within._sslobj.write)
 
 
 @cache
@@ -321,6 +331,10 @@ class Renegotiating:
     """A TLS of which the peer wants another handshake before anything is said."""
 
     def wrap_bio(self, *_: object, **__: object) -> Renegotiating:
+        return self
+
+    @property
+    def _sslobj(self) -> Renegotiating:
         return self
 
     def do_handshake(self) -> None:
