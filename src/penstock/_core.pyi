@@ -1,6 +1,6 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, the columns of results, the prediction of tokens, and a request's way out: gate, ticket,
-charge.
+claims, the columns of results, the prediction of tokens, the text of plain templates, and a
+request's way out: gate, ticket, charge.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
 nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
@@ -12,7 +12,7 @@ LINE_BYTES. It stays exported (an mmap can't be closed) as long as the object li
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from _typeshed import WriteableBuffer
@@ -267,6 +267,12 @@ class TokenPredictor:
 
     def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
         """Take in what an answer's usage says."""
+
+def join_pieces(pieces: tuple[str, ...], fields: Mapping[str, Any]) -> str | None:
+    """The text of a plain template's pieces: text, and of a subclass of str the names of columns.
+
+    None where a column is not there, or is neither a text nor a number nor a truth value.
+    """
 
 class Gate:
     """So many `places`, of one event loop; who waits for one stands in `line`."""

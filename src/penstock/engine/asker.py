@@ -144,7 +144,7 @@ class Asker:
     def _without_answer(self, failure: Failure, alone: bool, key_number: int) -> Attempt:
         verdict = self._classifier.classify(TRANSPORT[failure.kind])
         refusal = Refusal(message=self._redactor.text(failure.detail))  # it may name a place
-        took_seconds = seconds_of(failure) if failure.sent_ns else None
+        took_seconds = (failure.done_ns - failure.sent_ns) / 1e9 if failure.sent_ns else None
         return Attempt(
             verdict, 0, alone, key_number, failure.sent_ns, took_seconds, refusal=refusal
         )
@@ -157,19 +157,26 @@ class Asker:
         request_id = self._provider.request_id(headers)
         if self.looks_at_limits:
             self._look_at_limits(headers)
-        status, said = self._read(ask, response.status, headers, body)
-        if isinstance(said, Answer):
-            verdict, answer, refusal = self._succeeded, said, None
+        status, answer, refusal = response.status, None, None
+        try:
+            said = self._read(ask, status, headers, body)
+        except BadResponse as error:
+            refusal = Refusal(message=str(error))
+            verdict = self._classifier.classify(BAD_RESPONSE)
         else:
-            verdict = self._classifier.classify(status, said.code, said.type)
-            answer, refusal = None, said
+            if isinstance(said, Answer):
+                verdict, answer = self._succeeded, said
+            else:
+                refusal = said
+                number = ERROR_IN_200 if 200 <= status < 300 else status
+                verdict = self._classifier.classify(number, said.code, said.type)
         return Attempt(
             verdict,
-            response.status,
+            status,
             alone,
             key_number,
             response.sent_ns,
-            seconds_of(response),
+            (response.done_ns - response.sent_ns) / 1e9,
             body,
             request_id,
             answer,
@@ -187,15 +194,11 @@ class Asker:
 
     def _read(
         self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, Answer | Refusal]:
-        """What a response says, and the number by which the verdict table knows it."""
-        if not 200 <= status < 300:
-            return status, self._provider.refusal(status, headers, body)
-        try:
-            said = self._provider.answer(ask.path, body)
-        except BadResponse as error:
-            return BAD_RESPONSE, Refusal(message=str(error))
-        return (OK if isinstance(said, Answer) else ERROR_IN_200), said
+    ) -> Answer | Refusal:
+        """What a response says; raises BadResponse."""
+        if 200 <= status < 300:
+            return self._provider.answer(ask.path, body)
+        return self._provider.refusal(status, headers, body)
 
     async def _pay(self, purse: Purse, sending: Sending, attempt: Attempt) -> None:
         """Settle what was put aside for an attempt against what it cost."""
@@ -209,8 +212,3 @@ class Asker:
             attempt.cost_pusd = purse.settle(
                 sending.held_pusd, answer, was_sent=was_sent, in_doubt=was_sent and unread
             )
-
-
-def seconds_of(came: Response | Failure) -> float:
-    """How long an attempt took from its first byte's writing on."""
-    return (came.done_ns - came.sent_ns) / 1e9

@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from penstock._core import TokenPredictor
-from penstock.engine.asker import OK, Asker
-from penstock.providers.embedder import EmbeddingProvider, Embeddings, GroupRequest
-from penstock.providers.provider import Answer, BadResponse, Refusal
+from penstock.engine.asker import Asker
+from penstock.providers.embedder import EmbeddingProvider, GroupRequest
+from penstock.providers.provider import Answer, Refusal
 from penstock.providers.provider import Request as Ask
-from penstock.providers.verdicts import BAD_RESPONSE, ERROR_IN_200
 
 
 class GroupedAsker(Asker):
@@ -24,12 +23,8 @@ class GroupedAsker(Asker):
 
     def _read(
         self, ask: Ask, status: int, headers: Mapping[str, str], body: bytes
-    ) -> tuple[int, Answer | Refusal]:
+    ) -> Answer | Refusal:
         """See Asker."""
         if not 200 <= status < 300 or not isinstance(ask, GroupRequest):
             return super()._read(ask, status, headers, body)
-        try:
-            said = self._embedder.embeddings(body, ask.rows)
-        except BadResponse as error:
-            return BAD_RESPONSE, Refusal(message=str(error))
-        return (OK if isinstance(said, Embeddings) else ERROR_IN_200), said
+        return self._embedder.embeddings(body, ask.rows)

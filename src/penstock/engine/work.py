@@ -135,7 +135,7 @@ class Work:
 
     def add(self, records: Iterable[Record], shard: ShardMark) -> None:
         """Queue the records of a lease."""
-        self._queue.extend(Pending(record, shard) for record in records)
+        self._queue.extend([Pending(record, shard) for record in records])
         self.dispatch()
 
     def drain(self) -> None:

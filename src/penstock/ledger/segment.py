@@ -22,10 +22,12 @@ import pyarrow as pa
 from penstock.disk import Disk
 from penstock.errors import LedgerError
 from penstock.ledger.mark import Mark, SegmentName, ShardMark, stamp
+from penstock.ledger.schema import RESULT_SCHEMA
 from penstock.ledger.segment_encoder import SegmentEncoder
-from penstock.ledger.written import Written, written
+from penstock.ledger.written import Written, numbers, written
 
 ROLL_BYTES: Final = 256 * 1024 * 1024
+GENERATION: Final = RESULT_SCHEMA.get_field_index("generation")  # by name it takes longer
 
 
 class SegmentWriter:
@@ -194,10 +196,12 @@ class _Segment:
 
 def generation_of(batch: pa.RecordBatch) -> int:
     """The generation of a batch's rows, which must have the same; 0 for an empty batch."""
-    generations = batch.column("generation").unique().to_pylist()
+    if not batch.num_rows:
+        return 0
+    generations = sorted(set(numbers(batch.column(GENERATION))))
     if len(generations) > 1:
         raise ValueError(f"one batch holds results of the generations {generations}")
-    return generations[0] if generations else 0
+    return generations[0]
 
 
 def abandoned_marker(segment: Path) -> Path:

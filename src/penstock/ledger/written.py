@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
 
 from penstock.ledger.mark import Mark, SegmentName, ShardMark
+from penstock.ledger.schema import RESULT_SCHEMA
 from penstock.record import BOUGHT, DUPLICATE, FAILED, REUSED
 
+_INT64: Final = pa.int64()
+INT64_MAX: Final = (1 << 63) - 1
 _FAILED: Final = pa.scalar(FAILED)
 _BOUGHT: Final = pa.scalar(BOUGHT)
 
@@ -38,8 +41,12 @@ class Spent(msgspec.Struct):
         self.duplicate += times * other.duplicate
 
 
-# The sums that are of columns of the same name.
-SUMMED: Final = tuple(name for name in Spent.__struct_fields__ if name not in (REUSED, DUPLICATE))
+# The sums that are of columns of the same name, and where those are: by name it takes longer.
+SUMMED: Final = {
+    name: RESULT_SCHEMA.get_field_index(name)
+    for name in Spent.__struct_fields__
+    if name not in (REUSED, DUPLICATE)
+}
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -88,10 +95,20 @@ def failures(batch: pa.RecordBatch) -> dict[str, bytes]:
 
 def spent(batch: pa.RecordBatch) -> Spent:
     """The sums of a batch; a null adds nothing."""
+    sums = {name: total(batch.column(at)) for name, at in SUMMED.items()}
+    return Spent(**sums, **unbought(batch.column("source")))
+
+
+def total(column: pa.Array) -> Any:
+    """The sum of a column's numbers."""
     import pyarrow.compute as pc
 
-    sums = {name: pc.sum(batch.column(name)).as_py() or 0 for name in SUMMED}
-    return Spent(**sums, **unbought(batch.column("source")))
+    nulls = column.null_count
+    if nulls == len(column):
+        return 0
+    if nulls or column.type != _INT64:
+        return pc.sum(column).as_py()
+    return min(sum(numbers(column)), INT64_MAX)  # a tenth of what Arrow takes to begin
 
 
 def unbought(sources: pa.Array) -> dict[str, int]:
@@ -105,5 +122,10 @@ def unbought(sources: pa.Array) -> dict[str, int]:
 
 def int64s(column: pa.Array) -> bytes:
     """The values of an int64 column without nulls."""
+    return bytes(numbers(column))
+
+
+def numbers(column: pa.Array) -> memoryview:
+    """The same, as they lie there."""
     start = column.offset * 8
-    return bytes(memoryview(column.buffers()[1])[start : start + len(column) * 8])
+    return memoryview(column.buffers()[1])[start : start + len(column) * 8].cast("q")

@@ -18,15 +18,13 @@ from typing import Any, Final
 from jinja2 import TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import UndefinedError
 
+from penstock._core import join_pieces
 from penstock.errors import TemplateError
 from penstock.providers import allowance
 from penstock.providers.allowance import RenderError
 from penstock.providers.sandbox import ENVIRONMENT
 
 WHOLE_ROW: Final = "record"
-
-# What str() and Jinja2 print alike.
-PLAIN_TYPES: Final = frozenset({str, int, float, bool})
 
 
 class Template:
@@ -56,8 +54,8 @@ class Template:
     def render(self, fields: Mapping[str, Any]) -> str:
         """The text for one record; raises RenderError."""
         if self.pieces is not None:
-            joined = join(self.pieces, fields)
-            if joined is not None:
+            joined = join_pieces(self.pieces, fields)
+            if joined is not None:  # else Jinja2 must judge a value
                 return joined
         allowance.begin()
         try:
@@ -87,19 +85,6 @@ def plain_pieces(syntax: nodes.Template) -> tuple[str, ...] | None:
             else:
                 return None
     return tuple(pieces)
-
-
-def join(pieces: tuple[str, ...], fields: Mapping[str, Any]) -> str | None:
-    """The text of a plain template; None where Jinja2 must judge a value."""
-    texts = []
-    for piece in pieces:
-        value = fields.get(piece) if type(piece) is Column else piece
-        if type(value) is not str:
-            if type(value) not in PLAIN_TYPES:
-                return None
-            value = str(value)
-        texts.append(value)
-    return "".join(texts)
 
 
 def explain(error: Exception, fields: Mapping[str, Any]) -> str:

@@ -45,7 +45,8 @@ def record_of(
     """A record of a row's columns, or of what is wrong with it."""
     if isinstance(fields, str):
         return Record(row, where, problem=fields, size_bytes=size_bytes)
-    return Record(row, where, id_of(fields, id_column), fields, size_bytes=size_bytes)
+    # By position: names would take longer. It has neither a batch line nor a problem.
+    return Record(row, where, id_of(fields, id_column), fields, None, None, size_bytes)
 
 
 def id_of(fields: dict[str, Any], column: str | None) -> str | None:
@@ -53,11 +54,7 @@ def id_of(fields: dict[str, Any], column: str | None) -> str | None:
     if column is not None:
         value = fields.get(column)
     else:
-        value = None
-        for name in ID_COLUMNS:
-            if name in fields:
-                value = fields[name]
-                break
+        value = fields.get(ID_COLUMNS[0], fields.get(ID_COLUMNS[1]))
     if value is None or type(value) is str:
         return value
     return _encode(value).decode()
