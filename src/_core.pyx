@@ -1,6 +1,6 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, the columns of results, the prediction of tokens, the text of plain templates, and a
-request's way out: gate, ticket, charge.
+claims, the columns of results, the prediction and the parts of tokens, the text of plain templates,
+and a request's way out: gate, ticket, charge.
 
 Compiled because each is called several times per record by every worker, and because the buckets
 need memory order, which Python has no word for. Each is a file of its own, included below; here is
@@ -93,6 +93,7 @@ include "_claims.pxi"
 include "_columns.pxi"
 include "_predictor.pxi"
 include "_pieces.pxi"
+include "_usage.pxi"
 include "_gate.pxi"
 include "_tickets.pxi"
 include "_sending.pxi"

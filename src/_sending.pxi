@@ -13,7 +13,7 @@ cdef class Traffic:
     cdef readonly int64_t waiting, in_flight
     cdef readonly int64_t answers, answers_ns, output_tokens
     cdef object clock, wait
-    cdef int wait_cell, sent_cell, histogram
+    cdef int wait_cell, sent_cell, answered_cell, histogram
 
     def __init__(
         self, Gate gate not None, Tickets tickets not None, Slab slab not None,
@@ -23,7 +23,7 @@ cdef class Traffic:
         self.tickets = tickets
         self.slab = slab
         self.predictor = predictor
-        self.wait_cell, self.sent_cell, self.histogram = cells
+        self.wait_cell, self.sent_cell, self.answered_cell, self.histogram = cells
         self.clock = clock
         self.wait = wait
 
@@ -89,10 +89,10 @@ cdef class Sending:
             self.traffic.gate.leave()
         return 0
 
-    def answered(self, int cell, int64_t sent_ns, int64_t done_ns, input_tokens, output_tokens):
+    def answered(self, int64_t sent_ns, int64_t done_ns, input_tokens, output_tokens):
         cdef Traffic traffic = self.traffic
         cdef int64_t inputs, outputs
-        self.count(cell, sent_ns, done_ns)
+        self.count(traffic.answered_cell, sent_ns, done_ns)
         if sent_ns:
             traffic.answers += 1
             traffic.answers_ns += done_ns - sent_ns

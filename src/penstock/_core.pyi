@@ -1,6 +1,6 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, the columns of results, the prediction of tokens, the text of plain templates, and a
-request's way out: gate, ticket, charge.
+claims, the columns of results, the prediction and the parts of tokens, the text of plain templates,
+and a request's way out: gate, ticket, charge.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
 nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
@@ -268,6 +268,14 @@ class TokenPredictor:
     def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
         """Take in what an answer's usage says."""
 
+def disjoint_tokens(
+    input_tokens: int | None,
+    cached_input_tokens: int | None,
+    output_tokens: int | None,
+    reasoning_tokens: int | None,
+) -> tuple[int, int, int, int]:
+    """An answer's tokens as uncached input, cached input, visible output and reasoning."""
+
 def join_pieces(pieces: tuple[str, ...], fields: Mapping[str, Any]) -> str | None:
     """The text of a plain template's pieces: text, and of a subclass of str the names of columns.
 
@@ -314,9 +322,9 @@ class _Purse(Protocol):
 class Traffic:
     """A worker's requests to one endpoint: what they go through, and how many there are.
 
-    `cells` are the counters for nanoseconds of waiting and for requests that were sent, and the
-    histogram of their microseconds. `wait` is called where a ticket must be waited for: what it
-    returns is awaited, and calls `Sending.go`.
+    `cells` are the counters for nanoseconds of waiting, for requests that were sent and for those
+    that were answered, and the histogram of their microseconds. `wait` is called where a ticket
+    must be waited for: what it returns is awaited, and calls `Sending.go`.
     """
 
     predictor: TokenPredictor
@@ -326,7 +334,7 @@ class Traffic:
         tickets: Tickets,
         slab: Slab,
         predictor: TokenPredictor,
-        cells: tuple[int, int, int],
+        cells: tuple[int, int, int, int],
         clock: Callable[[], int],
         wait: Callable[[Sending], Awaitable[None]],
     ) -> None: ...
@@ -402,17 +410,15 @@ class Sending:
         """The request is out no more, or never went out."""
 
     def answered(
-        self,
-        cell: int,
-        sent_ns: int,
-        done_ns: int,
-        input_tokens: int | None,
-        output_tokens: int | None,
+        self, sent_ns: int, done_ns: int, input_tokens: int | None, output_tokens: int | None
     ) -> None:
-        """Count an answer, in `cell` too, and settle its ticket; learn from what it used.
+        """Count an answer, and settle its ticket; learn from what it used.
 
         None: it doesn't say, so that the prediction stands.
         """
 
     def unanswered(self, cell: int, sent_ns: int, done_ns: int) -> None:
-        """Count a failure, and settle its ticket to what was sent; 0 where nothing was."""
+        """Count a failure, in `cell` too, and settle its ticket to what was sent.
+
+        Times are 0 where nothing was.
+        """

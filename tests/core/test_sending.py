@@ -9,7 +9,7 @@ import pytest
 
 from penstock._core import REQUESTS, Gate, Limiter, Sending, Slab, Tickets, TokenPredictor, Traffic
 
-WAITED_NS, SENT, CELL = range(3)
+WAITED_NS, SENT, ANSWERED, FAILED = range(4)
 NOW_NS = 1_000_000_000_000
 SECOND = 1_000_000_000
 
@@ -22,14 +22,14 @@ class Scene:
         self.waited: list[Sending] = []
         limiter = Limiter(mmap.mmap(-1, Limiter.bytes_needed(1)), 0, 1)
         limiter.configure(0, REQUESTS, 1, SECOND, 1, 0, NOW_NS - 10 * SECOND)
-        self.slab = Slab(mmap.mmap(-1, Slab.bytes_needed(3, 1)), 0, 3, 1)
+        self.slab = Slab(mmap.mmap(-1, Slab.bytes_needed(4, 1)), 0, 4, 1)
         self.gate, self.tickets = Gate(2), Tickets(limiter, self.clock)
         self.traffic = Traffic(
             self.gate,
             self.tickets,
             self.slab,
             TokenPredictor(),
-            (WAITED_NS, SENT, 0),
+            (WAITED_NS, SENT, ANSWERED, 0),
             self.clock,
             self.wait,
         )
@@ -142,10 +142,10 @@ def test_an_answer_is_counted_and_learned_from() -> None:
     scene = Scene()
     sending = scene.sending()
     sending.go(NOW_NS, NOW_NS)
-    sending.answered(CELL, NOW_NS, NOW_NS + 3_000_000, 100, 7)
+    sending.answered(NOW_NS, NOW_NS + 3_000_000, 100, 7)
     traffic = scene.traffic
     assert (traffic.answers, traffic.answers_ns, traffic.output_tokens) == (1, 3_000_000, 7)
-    assert (scene.slab.get(CELL), scene.slab.total(0)) == (1, 3000)
+    assert (scene.slab.get(ANSWERED), scene.slab.total(0)) == (1, 3000)
     assert traffic.predictor.predict(400, 0) == (100, 7)
 
 
@@ -154,8 +154,8 @@ def test_a_failure_is_counted_and_nothing_is_learned_from_it() -> None:
     before = scene.traffic.predictor.predict(400, 0)
     sent, unsent = scene.sending(), scene.sending()
     sent.go(NOW_NS, NOW_NS)
-    sent.unanswered(CELL, NOW_NS, NOW_NS + 3_000_000)
-    unsent.unanswered(CELL, 0, NOW_NS)
+    sent.unanswered(FAILED, NOW_NS, NOW_NS + 3_000_000)
+    unsent.unanswered(FAILED, 0, NOW_NS)
     assert (scene.traffic.answers, scene.traffic.output_tokens) == (0, 0)
-    assert (scene.slab.get(CELL), scene.slab.total(0)) == (2, 3000)
+    assert (scene.slab.get(FAILED), scene.slab.total(0)) == (2, 3000)
     assert scene.traffic.predictor.predict(400, 0) == before

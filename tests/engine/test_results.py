@@ -9,7 +9,7 @@ import pytest
 from engine.attempts import failed, rejected, succeeded, throttled
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
-from penstock.engine.results import dead_letter, keeps, result_of, with_tokens
+from penstock.engine.results import dead_letter, result_of, with_tokens
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.schema import batch_of
 from penstock.providers.provider import Answer, Request
@@ -107,7 +107,6 @@ def test_a_failure_without_an_answer_has_no_status() -> None:
     ],
 )
 def test_the_body_is_kept_as_told(keep: Any, succeeded_: bool, kept: bool) -> None:
-    assert keeps(keep, succeeded_) is kept
     attempt = succeeded() if succeeded_ else rejected()
     found = result(attempt, "" if succeeded_ else "invalid_request", keep=keep)
     assert (found.response is not None) is kept

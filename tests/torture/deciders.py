@@ -181,7 +181,7 @@ class Schedule:
         if due is not None and due <= self.now and not worker.budget.spend(self.now):
             return worker.heap.pop()
         if worker.queue and len(worker.heap) < HEAP_PER_SLOT * worker.slots:
-            worker.budget.earn()
+            worker.budget.fresh += 1
             return worker.queue.popleft()
         return None
 

@@ -30,7 +30,7 @@ from penstock.transport.transport import Request, Response, Transport
 OK = 200
 NO_MEMORY = "there was no memory to hold the answer"
 UNREADABLE = "bad_response"  # a class of verdicts
-CELLS = (C.LIMIT_WAIT_NS, C.REQUESTS_SENT, H.REQUEST_US)
+CELLS = (C.LIMIT_WAIT_NS, C.REQUESTS_SENT, request_cell(OK, ""), H.REQUEST_US)
 GATE = 16  # enough to open connections at a good rate, few enough to leave idle
 
 
@@ -105,13 +105,11 @@ class Asker:
             sending.ended()
         if purse is not None:
             await self._pay(purse, sending, attempt)
-        cell = request_cell(attempt.status, attempt.verdict.error_class)
         if (answer := attempt.answer) is None:
+            cell = request_cell(attempt.status, attempt.verdict.error_class)
             sending.unanswered(cell, came.sent_ns, came.done_ns)
         else:
-            sending.answered(
-                cell, came.sent_ns, came.done_ns, answer.input_tokens, answer.output_tokens
-            )
+            sending.answered(came.sent_ns, came.done_ns, answer.input_tokens, answer.output_tokens)
         return attempt
 
     async def _wait_for(self, purse: Purse, sending: Sending) -> None:

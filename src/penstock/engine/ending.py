@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from penstock._core import Slab, monotonic_ns
+from penstock._core import Slab, disjoint_tokens, monotonic_ns
 from penstock.engine.attempt import Attempt
 from penstock.engine.clock import wall_us
 from penstock.engine.committer import Committer
@@ -102,9 +102,9 @@ class Ending:
 
 def tokens_of(answer: Answer) -> tuple[int, int, int, int]:
     """An answer's tokens, in the order of TOKENS."""
-    cached, reasoning = answer.cached_input_tokens or 0, answer.reasoning_tokens or 0
-    uncached = (answer.input_tokens or 0) - cached
-    visible = (answer.output_tokens or 0) - reasoning
-    if uncached < 0 or visible < 0:  # a part that is larger than its whole
-        uncached, visible = max(0, uncached), max(0, visible)
-    return uncached, cached, visible, reasoning
+    return disjoint_tokens(
+        answer.input_tokens,
+        answer.cached_input_tokens,
+        answer.output_tokens,
+        answer.reasoning_tokens,
+    )

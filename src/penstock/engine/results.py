@@ -14,6 +14,8 @@ from penstock.providers.provider import Answer
 from penstock.record import BOUGHT, FAILED, SUCCEEDED, Record, Result
 
 NO_ANSWER: Final = Answer()
+# With which settings the raw body stays with the result of a failure, and with that of a success.
+KEPT: Final = (("failed", "always"), ("always",))
 TOKENS: Final = (
     "input_tokens",
     "cached_input_tokens",
@@ -41,7 +43,7 @@ def result_of(
     succeeded = found is not None and not error_class
     message = attempt.refusal.message if attempt.refusal and not succeeded else None
     response = None
-    if attempt.body and keeps(keep, succeeded):
+    if attempt.body and keep in KEPT[succeeded]:
         response = attempt.body.decode("utf-8", "replace")
     # By position, a seventh of what as many names take: the fields of Result, in their order.
     return Result(
@@ -97,7 +99,7 @@ def taken(
     keep: KeepResponse,
 ) -> Result:
     """A result that is known, as this record's own: nothing was asked for it, and nothing paid."""
-    kept = keeps(keep, found.outcome == SUCCEEDED)
+    kept = keep in KEPT[found.outcome == SUCCEEDED]
     return msgspec.structs.replace(
         found,
         row=record.row,
@@ -115,11 +117,6 @@ def taken(
         elapsed_seconds=0.0,
         response=found.response if kept else None,
     )
-
-
-def keeps(keep: KeepResponse, succeeded: bool) -> bool:
-    """Whether the raw body stays with the result."""
-    return keep == "always" or (keep == "failed" and not succeeded)
 
 
 def dead_letter(

@@ -126,14 +126,12 @@ class RetryBudget:
         self._most = max(1.0, BUDGET_PER_SECOND * share_of_rate)
         self._saved = self._most
         self._seen_ns = now_ns
-
-    def earn(self) -> None:
-        """A fresh request was sent."""
-        if self._saved < 1000.0 * self._most:
-            self._saved += BUDGET_SHARE
+        self.fresh = 0  # requests that were sent since the last retry: each earns a part of one
 
     def spend(self, now_ns: int) -> int:
         """Take one retry: 0, or the nanoseconds to wait before asking again."""
+        earned = min(self._saved + BUDGET_SHARE * self.fresh, 1000.0 * self._most)
+        self._saved, self.fresh = max(self._saved, earned), 0
         gained = (now_ns - self._seen_ns) * self._per_ns
         self._seen_ns = now_ns
         self._saved = max(self._saved, min(self._saved + gained, self._most))

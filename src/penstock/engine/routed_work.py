@@ -127,7 +127,7 @@ class RoutedWork(Work):
         index = self._choice(self._queue[0], now_ns, standings, living)
         if index < 0:
             return None
-        self._budget.earn()
+        self._budget.fresh += 1
         pending = self._queue.popleft()
         self._bind(pending, self._lanes[index])
         return pending

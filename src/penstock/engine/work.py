@@ -212,7 +212,7 @@ class Work:
             return None
         failures = self._lane.limiter.failures_in_a_row()
         if self._queue and not failures and not self._heap.entries:  # all is well, as nearly always
-            self._budget.earn()
+            self._budget.fresh += 1
             return self._queue.popleft()
         now_ns, due_ns = monotonic_ns(), self._heap.due_ns()
         if failures >= retry.FAILURES_UNTIL_DOWN:
@@ -224,7 +224,7 @@ class Work:
                 return self._heap.pop()
             self._budget_ns = now_ns + wait_ns
         if self._queue and self.room:
-            self._budget.earn()
+            self._budget.fresh += 1
             return self._queue.popleft()
         return None
 

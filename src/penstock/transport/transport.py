@@ -16,7 +16,7 @@ from penstock.transport.failure import Failure
 Ready = Callable[[], Awaitable[None] | None]
 
 
-class Request(msgspec.Struct, frozen=True):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One POST: `url` is absolute, `body` is sent byte for byte.
 
     `headers` holds the credential. It should be one and the same object for every request of an
@@ -34,7 +34,7 @@ class Request(msgspec.Struct, frozen=True):
         return [("body_bytes", len(self.body))]
 
 
-class Response(msgspec.Struct):
+class Response(msgspec.Struct, gc=False):
     """A complete answer, of status 2xx, 4xx or 5xx.
 
     Times are CLOCK_MONOTONIC: just before the request's first byte was written, and when the
