@@ -188,6 +188,21 @@ def test_a_checkpoint_is_written_every_few_seconds_and_at_the_end(play: Play) ->
     play(main)
 
 
+def test_what_was_freed_is_given_back_after_each_checkpoint(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(world: World) -> None:
+        given: list[int] = []
+        scene = Scene(world)
+        monkeypatch.setattr(
+            "penstock.engine.supervisor.give_back", lambda: given.append(scene.books.checkpoints)
+        )
+        await scene.run()
+        assert given == list(range(1, scene.books.checkpoints + 1))
+
+    play(main, answer_seconds=8.0)
+
+
 def test_one_checkpoint_is_written_at_a_time_however_slow_the_disk(play: Play) -> None:
     async def main(world: World) -> None:
         scene = Scene(world)

@@ -22,6 +22,7 @@ from penstock.engine.crew import Crew, cause_of
 from penstock.engine.governing import Governing
 from penstock.engine.isolation import Isolation
 from penstock.engine.leasing import Leasing
+from penstock.engine.memory import give_back
 from penstock.engine.messages import (
     Committed,
     Deferred,
@@ -263,6 +264,7 @@ class Supervisor:
                 use=use_of(self._observer.tally.totals(), self._state.running_seconds(began_ns)),
             )
         )
+        await asyncio.to_thread(give_back)
 
     # --- from the workers -------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from penstock.disk import Disk
 from penstock.ledger.mark import SegmentName, ShardMark
 from penstock.ledger.rows import RowSet
 from penstock.ledger.run_directory import RunDirectory
-from penstock.ledger.sealed_table import load, pack
+from penstock.ledger.sealed_table import POOL, load, pack
 from penstock.ledger.written import Spent
 from penstock.sources.shard import Cursor
 
@@ -108,7 +108,10 @@ def encode(checkpoint: Checkpoint) -> bytes:
     """A checkpoint as the bytes of its file."""
     head = Head(**{name: getattr(checkpoint, name) for name in Head.__struct_fields__})
     columns = list(zip(*lines_of(checkpoint), strict=True)) or [()] * len(SCHEMA)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+    arrays = [
+        pa.array(values, field.type, memory_pool=POOL)
+        for values, field in zip(columns, SCHEMA, strict=True)
+    ]
     batch = pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
     return pack(batch, msgspec.json.encode(head))
 
@@ -133,7 +136,7 @@ def compressed(rows: RowSet) -> bytes:
     It begins where not all rows are in the set: what is done would else be written each time.
     """
     bits = rows.to_bytes(rows.full_rows)
-    return len(bits).to_bytes(8, "little") + bytes(pa.compress(bits, CODEC))
+    return len(bits).to_bytes(8, "little") + bytes(pa.compress(bits, CODEC, memory_pool=POOL))
 
 
 def decompressed(data: bytes, full_rows: int) -> RowSet:

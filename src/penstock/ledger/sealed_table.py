@@ -16,11 +16,13 @@ from penstock.ledger.segment_reader import GARBAGE, MAGIC, STREAM_START, next_ba
 
 HEAD_KEY: Final = b"penstock.head"
 DIGEST_KEY: Final = b"penstock.digest"
+# A checkpoint is made every few seconds for days; Arrow's own pool keeps what that took.
+POOL: Final = pa.system_memory_pool()
 
 
 def pack(batch: pa.RecordBatch, head: bytes) -> bytes:
     """The file's bytes."""
-    out = pa.BufferOutputStream()
+    out = pa.BufferOutputStream(POOL)
     metadata = {HEAD_KEY: head, DIGEST_KEY: b"%016x" % digest(batch, head)}
     with pa.ipc.new_file(out, batch.schema) as writer:
         writer.write_batch(batch, custom_metadata=metadata)

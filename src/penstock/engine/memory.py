@@ -1,0 +1,21 @@
+"""Memory that was freed goes back to the system.
+
+The C library keeps it, since more will soon be wanted. But shards and checkpoints are of all sizes,
+read by one thread and dropped by another, so that little of what is kept fits the next: a process
+that holds no more than an hour ago has grown all the same.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+TRIM: Final = "malloc_trim"  # glibc's; others give memory back by themselves
+
+
+def give_back() -> None:
+    """Give the system what is free, where the C library can. It takes some milliseconds."""
+    import ctypes  # late: not before the first request
+
+    trim = getattr(ctypes.CDLL(None), TRIM, None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
