@@ -38,6 +38,7 @@ from penstock.engine.lane import Lane
 from penstock.engine.leases import count
 from penstock.engine.limiter_file import limiter_at
 from penstock.engine.limits import buckets_of
+from penstock.engine.memory import keep_giving_back
 from penstock.engine.messages import (
     Committed,
     Cut,
@@ -122,10 +123,13 @@ class Worker:
             self._know(self._newer)
         self._channel.send(Hello(os.getpid()))
         self._ask_for_more()  # now: rows go to those who have asked, and others may have already
-        beat = self._loop.create_task(self._guarded(self._beat))
+        lasting = [
+            self._loop.create_task(self._guarded(task)) for task in (self._beat, keep_giving_back)
+        ]
         self._start_slots()
         await self._ending.wait()
-        beat.cancel()
+        for task in lasting:
+            task.cancel()
         await self._close()
         return CRASHED if self._failure else 0
 
