@@ -1,6 +1,8 @@
 """Builds the compiled modules and nothing else; all metadata is in pyproject.toml.
 
-PENSTOCK_SANITIZE=1 builds them with the address and undefined-behaviour sanitizers.
+PENSTOCK_SANITIZE=1 builds them with the address and undefined-behaviour sanitizers;
+PENSTOCK_STEPS=1 the core alone, so that a test can act between any two of its accesses to shared
+memory.
 """
 
 import os
@@ -10,9 +12,11 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 sanitize = os.environ.get("PENSTOCK_SANITIZE") == "1"
+stepped = os.environ.get("PENSTOCK_STEPS") == "1"
 flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 # Python's own flags have -fwrapv, under which an overflow would not be one.
 checks = ["-fsanitize=address,undefined", "-fno-wrapv", "-fno-omit-frame-pointer", "-g", "-O1"]
+steps = ["-DPENSTOCK_STEPS", "-O0"]
 
 
 def extension(name: str) -> Extension:
@@ -21,14 +25,14 @@ def extension(name: str) -> Extension:
         [f"src/{name}.pyx"],
         include_dirs=["src"],
         depends=["src/_atomics.h", *sorted(map(str, Path("src").glob("*.pxi")))],
-        extra_compile_args=flags + (checks if sanitize else ["-O3"]),
+        extra_compile_args=flags + (checks if sanitize else steps if stepped else ["-O3"]),
         extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
     )
 
 
 setup(
     ext_modules=cythonize(
-        [extension("_core"), extension("_wire")],
+        [extension("_core")] if stepped else [extension("_core"), extension("_wire")],
         build_dir="build/cython",
         compiler_directives={
             "language_level": 3,

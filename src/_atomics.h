@@ -9,6 +9,9 @@
  *   acquire   what was written before the word was released is seen after it is read.
  *   release   (stores, compare-and-swap, add) what was written before is seen by who acquires it.
  * A compare-and-swap that fails reads with acquire, because its caller goes on with what it read.
+ *
+ * PENSTOCK_STEPS makes a build for tests alone, which calls sys.penstock_step before each access, so
+ * that another process can be played between any two of them.
  */
 #ifndef PENSTOCK_ATOMICS_H
 #define PENSTOCK_ATOMICS_H
@@ -22,32 +25,50 @@ _Static_assert(sizeof(_Atomic int64_t) == sizeof(int64_t), "an atomic word must 
 
 typedef _Atomic int64_t penstock_word;
 
+#ifdef PENSTOCK_STEPS
+static void step(void) {
+    PyObject *hook = PySys_GetObject("penstock_step");
+    if (hook != NULL && hook != Py_None) {
+        Py_XDECREF(PyObject_CallNoArgs(hook));
+    }
+}
+#else
+static inline void step(void) {}
+#endif
+
 static inline int64_t load_relaxed(const penstock_word *word) {
+    step();
     return atomic_load_explicit(word, memory_order_relaxed);
 }
 
 static inline int64_t load_acquire(const penstock_word *word) {
+    step();
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
 static inline void store_relaxed(penstock_word *word, int64_t value) {
+    step();
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
 static inline void store_release(penstock_word *word, int64_t value) {
+    step();
     atomic_store_explicit(word, value, memory_order_release);
 }
 
 static inline int64_t add_relaxed(penstock_word *word, int64_t amount) {
+    step();
     return atomic_fetch_add_explicit(word, amount, memory_order_relaxed);
 }
 
 static inline int64_t add_release(penstock_word *word, int64_t amount) {
+    step();
     return atomic_fetch_add_explicit(word, amount, memory_order_release);
 }
 
 /* On failure `seen` becomes what is there. Strong: a collision is then always another's move. */
 static inline int compare_and_swap(penstock_word *word, int64_t *seen, int64_t value) {
+    step();
     return atomic_compare_exchange_strong_explicit(
         word, seen, value, memory_order_acq_rel, memory_order_acquire);
 }

@@ -6,6 +6,7 @@ import mmap
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import twins
+from core.stepped import interrupted
 from penstock._core import Claims
 from penstock.engine.region import anonymous_file
 
@@ -34,6 +36,23 @@ def in_bucket(number: int) -> list[int]:
     """Keys that all belong to bucket 0 of the first level."""
     inverse = pow(FULL_BUCKET, -1, 1 << 64)
     return [(n - 1) * inverse % (1 << 64) for n in range(2, number + 2)]
+
+
+@pytest.mark.xdist_group("stepped")
+@pytest.mark.parametrize("before", [0, 1, 15, 16])
+def test_a_key_is_new_to_one_of_two_that_claim_it_at_once(stepped_core: Any, before: int) -> None:
+    """Whatever step of the one the other comes between, be its bucket empty, or filling up."""
+    *others, key = in_bucket(before + 1)
+    for at in count():
+        memory = mmap.mmap(-1, stepped_core.Claims.bytes_needed())
+        first, second = (stepped_core.Claims(memory, 0) for _ in range(2))
+        assert all(first.claim(other) for other in others)
+        answers: list[bool] = []
+        with interrupted(at, lambda: answers.append(second.claim(key))) as accesses:  # noqa: B023
+            answers.append(first.claim(key))
+            if accesses() <= at:
+                break
+        assert sorted(answers) == [False, True]
 
 
 def test_a_key_is_new_once(make: Callable[[], Any]) -> None:

@@ -1,7 +1,8 @@
 """The limiter's protocol under any interleaving of its accesses to shared memory, on the twin.
 
-The core can't be stopped between two of its instructions; its twin can. Tasks that reserve, settle,
-pause and tune take single steps in an order that hypothesis picks, and may die at any of them.
+Tasks of the twin that reserve, settle, pause and tune take single steps in an order that hypothesis
+picks, and may die at any of them. In the core itself a test can only play a whole operation between
+two accesses of another: see `test_limiter_stepped`.
 """
 
 from __future__ import annotations
