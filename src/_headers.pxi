@@ -20,7 +20,7 @@ cdef class Headers:
         cdef const unsigned char *text = <const unsigned char *>PyBytes_AS_STRING(self.head)
         cdef Py_ssize_t at = 0, size = PyBytes_GET_SIZE(self.head), end, wide
         cdef const char *wanted
-        if not name.isascii():  # there is no such name
+        if not PyUnicode_IS_ASCII(name):  # there is no such name
             return default
         wanted = PyUnicode_AsUTF8AndSize(name, &wide)
         while True:

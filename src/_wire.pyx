@@ -64,6 +64,7 @@ cdef extern from *:
     int wire_silent(int fd)
     Py_ssize_t wire_receive(int fd, char *buffer, size_t size)
     int memcmp(const void *one, const void *other, size_t size) nogil
+    bint PyUnicode_IS_ASCII(str text)
 
 include "_answer.pxi"
 include "_headers.pxi"
@@ -464,6 +465,7 @@ cdef class Line:
     cdef int _complete(self, bytes data, Py_ssize_t size) except -1:
         """All bytes of an answer are there, and maybe more."""
         cdef bytes body
+        cdef bint is_over
         if self._head.length >= 0:
             body = PyBytes_FromStringAndSize(
                 PyBytes_AS_STRING(data) + self._head.size, self._head.length
@@ -477,17 +479,18 @@ cdef class Line:
             if body is None:
                 return self._hand_over(data)
         waiter, self._waiter = self._waiter, None
+        is_over = waiter.done()  # it was cancelled
         self._held = None
         self._asked = False
         if size > self._need:
             self._soil()
         elif self._buffered and self._transport.get_write_buffer_size() > 0:
             self.abort()  # an answer that came before its request was written whole, like a 413
-        elif waiter.cancelled():
+        elif is_over:
             self.abort()
         else:
             self._rest(self._home)
-        if not waiter.done():
+        if not is_over:
             headers = Headers(data[: self._head.size])
             waiter.set_result(
                 self._lines._make_response(

@@ -48,7 +48,7 @@ def fields_of(line: bytes) -> Fields:
 
 def is_batch_line(fields: dict[str, Any]) -> bool:
     """Whether an object has the shape of an OpenAI batch line."""
-    return "custom_id" in fields and fields.keys() >= BATCH_KEYS
+    return fields.keys() >= BATCH_KEYS
 
 
 def name_of(value: object) -> str:
@@ -86,6 +86,6 @@ def columns_of(payload: bytes) -> Iterator[dict[str, Any]]:
 def row_of(line: bytes) -> Fields:
     """The columns of a row that is no batch line, or what is wrong with it."""
     fields = fields_of(line)
-    if not isinstance(fields, str) and is_batch_line(fields):
+    if "custom_id" in fields and not isinstance(fields, str) and is_batch_line(fields):
         return "an OpenAI batch line, while the first row of the input is none"
     return fields
