@@ -14,6 +14,7 @@ from penstock.engine.price_list import look_up, may_know, rates_of
 from penstock.engine.rates import (
     MOST_PUSD,
     PER_USD,
+    PER_USD_A_MILLION,
     Rates,
     changed,
     cost_pusd,
@@ -38,6 +39,21 @@ LISTED = [
     and {key for key, value in vars(model.get_prices(datetime.now(UTC))).items() if value}
     <= BY_TOKENS
 ]
+
+
+def has_thirds(prices: object) -> bool:
+    """Whether a token costs no whole number of picodollars: a few of the list cost a third more."""
+    of_tokens = [value for key, value in vars(prices).items() if key in BY_TOKENS and value]
+    amounts = [
+        amount
+        for value in of_tokens
+        for amount in (
+            (value.base, *(tier.price for tier in value.tiers))
+            if hasattr(value, "tiers")
+            else (value,)
+        )
+    ]
+    return any(amount * PER_USD_A_MILLION % 1 for amount in amounts)
 
 
 def listed(url: str, model: str, **params: str) -> Rates:
@@ -96,10 +112,13 @@ def test_every_model_of_the_list_costs_what_the_list_says(
         output_tokens=written,
     )
     expected = model.calc_price(usage, provider).total_price
-    rates = rates_of(model.get_prices(datetime.now(UTC)))
+    prices = model.get_prices(datetime.now(UTC))
+    rates = rates_of(prices)
     assert rates is not None
     ours = cost_pusd(rates, plain + cached + stored, cached, stored, written, 0)
-    assert ours == min(MOST_PUSD, round(expected * PER_USD))
+    tokens = plain + cached + stored + written
+    off = abs(ours - min(MOST_PUSD, round(expected * PER_USD)))
+    assert off <= (tokens / 2 if has_thirds(prices) else 0)
 
 
 def test_the_lists_own_function_agrees_by_name_and_url() -> None:
