@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from penstock.engine import (
     crew,
     leases,
     opening,
+    region,
     supervisor,
     work,
     worker,
@@ -53,6 +55,13 @@ def play(seed: int) -> World:
 def staged(world: World) -> Iterator[None]:
     machine, plot = world.machine, world.plot
     regions: list[Region] = []
+    memories: dict[int, mmap.mmap] = {}  # by descriptor of their region
+
+    def memory_of(descriptor: int, size: int) -> mmap.mmap:
+        """The same for all processes: a mapping has a descriptor, which the killed would keep."""
+        if descriptor not in memories:
+            memories[descriptor] = mmap.mmap(-1, size)
+        return memories[descriptor]
 
     class OwnRegion(Region):
         """Closed once, be its process killed or not."""
@@ -65,6 +74,7 @@ def staged(world: World) -> Iterator[None]:
         def close(self) -> None:
             if self in regions:
                 regions.remove(self)
+                memories.pop(self.descriptor)
                 super().close()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -78,6 +88,7 @@ def staged(world: World) -> Iterator[None]:
         patch.setattr(opening.limits, "shard_rows", lambda slots: plot.shard_rows)
         patch.setattr(work, "random", SimpleNamespace(random=machine.dice.random))
         patch.setattr(supervisor, "Region", OwnRegion)
+        patch.setattr(region, "mmap", SimpleNamespace(mmap=memory_of))
         patch.setattr(crew, "WorkerProcess", partial(Hand, world))
         patch.setattr(worker, "os", SimpleNamespace(getpid=lambda: 1, _exit=world.exit))
         patch.setattr(worker, "busy_ns", lambda: 0)
@@ -97,8 +108,8 @@ def staged(world: World) -> Iterator[None]:
         try:
             yield
         finally:
-            for region in list(regions):
-                region.close()
+            for one in list(regions):
+                one.close()
 
 
 def provider_of(job: Any) -> Provider:
