@@ -156,6 +156,7 @@ def constants(rows: int) -> dict[str, pa.Array]:
     """Columns that are alike in every row."""
     values = {
         "finish_reason": "stop",
+        "truncated": False,
         "model": "bench",
         "endpoint": "127.0.0.1:1",
         "http_status": 200,

@@ -24,3 +24,4 @@ def loaded(name: str, path: Path, folder: Path | None = None) -> ModuleType:
 
 loaded("harness", BENCHES / "harness" / "__init__.py", BENCHES / "harness")
 loaded("publish", BENCHES / "publish.py")
+loaded("null_worker", BENCHES / "null_worker.py")
