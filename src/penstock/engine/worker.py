@@ -87,7 +87,7 @@ PACE_NS = 250_000_000
 LOOK_NS = 1_000_000_000  # between looks at the limits that an answer's headers name
 ORPHAN_SECONDS = 1.5  # after the supervisor's end, to commit; then exit whatever is left
 BEGUN = (C.REQUESTS_SENT, C.RECORDS_SUCCEEDED, C.RECORDS_FAILED)
-COLLECTED_EVERY = 10_000  # objects that may be parts of cycles, of which hardly any is
+COLLECTED_EVERY = 3_000  # objects that may be parts of cycles, of which hardly any is
 CRASHED = 70  # the exit status after an exception that nothing handled (sysexits.h: EX_SOFTWARE)
 
 
