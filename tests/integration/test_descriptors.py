@@ -55,7 +55,7 @@ if "penstock.engine.worker" in sys.orig_argv:
     import os, resource
     from penstock.engine import asker
     judge, taken = asker.Asker._judge, []
-    def judge_and_take(self, ask, response, alone):
+    def judge_and_take(self, ask, *judged):
         if not taken:
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
             try:
@@ -64,7 +64,7 @@ if "penstock.engine.worker" in sys.orig_argv:
             except OSError:
                 self_loop = __import__("asyncio").get_running_loop()
                 self_loop.call_later(1.5, lambda: [os.close(one) for one in taken])
-        return judge(self, ask, response, alone)
+        return judge(self, ask, *judged)
     asker.Asker._judge = judge_and_take
 """
 

@@ -64,10 +64,10 @@ if "penstock.engine.worker" not in sys.orig_argv:
 else:
     from penstock.engine import asker
     judge = asker.Asker._judge
-    def judge_or_die(self, ask, response, alone):
+    def judge_or_die(self, ask, *judged):
         if {dies}:
             {deed}
-        return judge(self, ask, response, alone)
+        return judge(self, ask, *judged)
     asker.Asker._judge = judge_or_die
 """
 KILLED = "os.kill(os.getpid(), signal.SIGKILL)"  # as the system does when memory runs out

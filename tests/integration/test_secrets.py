@@ -181,10 +181,10 @@ CRASHES = {
 if "penstock.engine.worker" in sys.orig_argv:
     from penstock.engine import asker
     judge = asker.Asker._judge
-    def judge_or_fail(self, ask, response, alone):
+    def judge_or_fail(self, ask, *judged):
         if b"text 3," in ask.body:
             raise RuntimeError(f"headers were {self._headers}")
-        return judge(self, ask, response, alone)
+        return judge(self, ask, *judged)
     asker.Asker._judge = judge_or_fail
 """,
     "a worker, at its start": """
