@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import ctypes
 import subprocess
 import sys
 
 import pytest
 
-from engine.virtual_time import Clock, VirtualLoop
 from penstock.engine import memory
-from penstock.engine.memory import GIVE_BACK_SECONDS, TRIM, give_back, keep_giving_back
+from penstock.engine.memory import TRIM, give_back
 
 # Half of what was allocated is freed, in between what is kept: nothing of it is at the heap's end.
 HOLES = """
@@ -34,18 +32,6 @@ print(before - resident())
 def test_what_is_free_between_what_is_not_goes_back_to_the_system() -> None:
     done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
     assert int(done.stdout) > 16 << 10  # KiB, of 42 MiB that were freed
-
-
-def test_it_is_done_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def main(loop: VirtualLoop) -> None:
-        monkeypatch.setattr(memory, "give_back", lambda: times.append(loop.now_ns))
-        task = asyncio.create_task(keep_giving_back())
-        await asyncio.sleep(3.5 * GIVE_BACK_SECONDS)
-        task.cancel()
-
-    times: list[int] = []
-    Clock().run(main)
-    assert len(times) == 3
 
 
 def test_a_c_library_that_keeps_nothing_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

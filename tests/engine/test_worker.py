@@ -365,24 +365,6 @@ def test_slot_time_goes_to_the_limit_that_holds_the_slots(
     play(main, **limits)
 
 
-def test_it_gives_back_what_it_freed_for_as_long_as_it_lives(
-    play: Play, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    times: list[None] = []
-    monkeypatch.setattr("penstock.engine.memory.give_back", lambda: times.append(None))
-
-    async def main(scene: Scene) -> None:
-        scene.lease(shard(0, 200))
-        await asyncio.sleep(35)
-        assert len(times) == 3
-        scene.channel.send(Drain(0.0))
-        await scene.ended()
-        await asyncio.sleep(35)
-        assert len(times) == 3
-
-    play(main, seconds=80, rps=4)
-
-
 def test_a_drain_lets_requests_in_flight_finish_and_commits_them(play: Play) -> None:
     async def main(scene: Scene) -> None:
         scene.lease(shard(0, 20))

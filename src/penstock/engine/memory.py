@@ -7,10 +7,8 @@ that holds no more than an hour ago has grown all the same.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
-GIVE_BACK_SECONDS: Final = 10.0
 TRIM: Final = "malloc_trim"  # glibc's; others give memory back by themselves
 
 
@@ -21,10 +19,3 @@ def give_back() -> None:
     trim = getattr(ctypes.CDLL(None), TRIM, None)
     if trim is not None:
         trim(ctypes.c_size_t(0))
-
-
-async def keep_giving_back() -> None:
-    """Give back what is free every few seconds, until cancelled."""
-    while True:
-        await asyncio.sleep(GIVE_BACK_SECONDS)
-        await asyncio.to_thread(give_back)

@@ -38,7 +38,6 @@ from penstock.engine.lane import Lane
 from penstock.engine.leases import count
 from penstock.engine.limiter_file import limiter_at
 from penstock.engine.limits import buckets_of
-from penstock.engine.memory import keep_giving_back
 from penstock.engine.messages import (
     Committed,
     Cut,
@@ -123,13 +122,10 @@ class Worker:
             self._know(self._newer)
         self._channel.send(Hello(os.getpid()))
         self._ask_for_more()  # now: rows go to those who have asked, and others may have already
-        lasting = [
-            self._loop.create_task(self._guarded(task)) for task in (self._beat, keep_giving_back)
-        ]
+        beat = self._loop.create_task(self._guarded(self._beat))
         self._start_slots()
         await self._ending.wait()
-        for task in lasting:
-            task.cancel()
+        beat.cancel()
         await self._close()
         return CRASHED if self._failure else 0
 
