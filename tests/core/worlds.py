@@ -63,13 +63,18 @@ class Ticket:
 
 @dataclass
 class Start:
-    """From here on, a bucket gave tickets of this generation or later from this level."""
+    """From here on, a bucket gave tickets of this generation or later from this level.
+
+    It is `refundable` where another bucket was tuned: what was charged before may be given back
+    after. To a bucket that was tuned itself, or paused, nothing is.
+    """
 
     at: int
     generation: int
     epoch: int
     bucket: int
     level: float = 0.0
+    refundable: bool = False
 
 
 def most_in_a_window(sends: list[tuple[int, int]], window_ns: int) -> int:
@@ -133,9 +138,14 @@ class World:
             return
         ticket = open_tickets[which % len(open_tickets)]
         ticket.settled, ticket.used = True, (inputs, outputs)
+        before = [self.handles[0].level(index, self.now) for index in range(len(self.specs))]
         self.handles[handle % len(self.handles)].settle(
             ticket.due, self.now, *ticket.predicted, *ticket.used
         )
+        for start in self.starts:
+            if start.refundable and ticket.generation < start.generation:
+                now = self.handles[0].level(start.bucket, self.now)
+                start.level += max(0.0, now - before[start.bucket])
 
     def pause(self, handle: int, duration: int) -> bool:
         limiter = self.handles[handle % len(self.handles)]
@@ -154,7 +164,9 @@ class World:
             self.epoch += 1
             self.history.append(list(self.specs))
         for index, level in enumerate(before):
-            self.starts.append(Start(self.now, self.generation(), self.epoch, index, level))
+            self.starts.append(
+                Start(self.now, self.generation(), self.epoch, index, level, index != bucket)
+            )
 
     def generation(self) -> int:
         return next(g for g in range(10_000) if self.handles[0].valid(0, g, 0))
