@@ -1,8 +1,8 @@
 """Builds the compiled modules and nothing else; all metadata is in pyproject.toml.
 
 PENSTOCK_SANITIZE=1 builds them with the address and undefined-behaviour sanitizers;
-PENSTOCK_STEPS=1 the core alone, so that a test can act between any two of its accesses to shared
-memory.
+PENSTOCK_STEPS=FOLDER the core alone, with its C in that folder, so that a test can act between any
+two of its accesses to shared memory.
 """
 
 import os
@@ -12,7 +12,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 sanitize = os.environ.get("PENSTOCK_SANITIZE") == "1"
-stepped = os.environ.get("PENSTOCK_STEPS") == "1"
+stepped = os.environ.get("PENSTOCK_STEPS")
 flags = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter"]
 # Python's own flags have -fwrapv, under which an overflow would not be one.
 checks = ["-fsanitize=address,undefined", "-fno-wrapv", "-fno-omit-frame-pointer", "-g", "-O1"]
@@ -33,7 +33,7 @@ def extension(name: str) -> Extension:
 setup(
     ext_modules=cythonize(
         [extension("_core")] if stepped else [extension("_core"), extension("_wire")],
-        build_dir="build/cython",
+        build_dir=stepped or "build/cython",
         compiler_directives={
             "language_level": 3,
             "boundscheck": False,

@@ -22,13 +22,13 @@ ROOT: Final = Path(__file__).parents[2]
 
 
 def build(folder: Path) -> Any:
-    """Build it in a folder; returns the module."""
+    """Build it in a folder, its C too, as another may be building at once; returns the module."""
     command = [sys.executable, "setup.py", "-q", "build_ext"]
     places = ["--build-lib", str(folder), "--build-temp", str(folder)]
     done = subprocess.run(
         [*command, *places],
         cwd=ROOT,
-        env={**os.environ, "PENSTOCK_STEPS": "1"},
+        env={**os.environ, "PENSTOCK_STEPS": str(folder / "cython")},
         capture_output=True,
         text=True,
     )
