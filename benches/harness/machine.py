@@ -7,6 +7,7 @@ import platform
 import re
 import ssl
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def versions() -> dict[str, str]:
     """The versions of the engine's own parts and of the server."""
     return {
         "penstock": penstock_version(),
-        "python": platform.python_version(),
+        "python": f"{platform.python_version()} ({Path(sys.executable).resolve()})",
         **{name: version(name) for name in LIBRARIES},
         "openssl (Python)": ssl.OPENSSL_VERSION.split()[1],
         "nginx": said("nginx", "-v").rpartition("/")[2],
