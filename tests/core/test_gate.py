@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from penstock._core import Gate
 
 
@@ -23,3 +25,16 @@ def test_a_gate_tells_of_each_place_that_becomes_free() -> None:
     assert told == []
     gate.leave()
     assert told == [False]
+
+
+def test_a_gate_tells_of_a_free_place_also_while_others_wait_for_one() -> None:
+    told: list[bool] = []
+    gate = Gate(1)
+    gate.on_leave = lambda: told.append(gate.locked())
+    loop = asyncio.new_event_loop()
+    gate.line.extend(loop.create_future() for _ in range(2))
+    assert gate.enter()
+    gate.leave()
+    loop.close()
+    assert told == [False]
+    assert [one.done() for one in gate.line] == [False]

@@ -28,6 +28,10 @@ def test_a_needle_is_found_at_the_beginning_in_the_middle_and_at_the_end(
             assert not needles.within(b"?" * before + needle[1:] + after)
 
 
+def test_a_longer_needle_is_not_sought_beyond_the_end() -> None:
+    assert not Needles([b"xy", b"ab\0"]).within(b"..ab")  # a zero follows any bytes in memory
+
+
 @given(st.lists(FEW, max_size=4), st.text("ab", max_size=40).map(str.encode))
 @example([], b"ab")
 @example([b"aab"], b"aaab")

@@ -38,6 +38,15 @@ def test_the_output_is_what_few_answers_exceed() -> None:
     assert predictor.predict(1000, 0)[1] == 1000
 
 
+def test_however_many_answers_there_were_the_output_is_looked_at_again_soon() -> None:
+    predictor = TokenPredictor()
+    for _ in range(128):
+        predictor.learn(1000, 250, 10)
+    for _ in range(64):
+        predictor.learn(1000, 250, 1000)
+    assert predictor.predict(1000, 0)[1] == 1000
+
+
 def test_the_first_answer_is_believed_at_once() -> None:
     predictor = TokenPredictor()
     predictor.learn(1000, 250, 7)

@@ -7,7 +7,18 @@ import mmap
 
 import pytest
 
-from penstock._core import REQUESTS, Gate, Limiter, Sending, Slab, Tickets, TokenPredictor, Traffic
+from penstock._core import (
+    INPUT_TOKENS,
+    OUTPUT_TOKENS,
+    REQUESTS,
+    Gate,
+    Limiter,
+    Sending,
+    Slab,
+    Tickets,
+    TokenPredictor,
+    Traffic,
+)
 
 WAITED_NS, SENT, ANSWERED, FAILED = range(4)
 NOW_NS = 1_000_000_000_000
@@ -109,8 +120,19 @@ def test_where_no_ticket_is_to_be_had_at_once_it_is_waited_for(why: str) -> None
         sending.go(NOW_NS + 1, NOW_NS + 2)
         assert (sending.charged_ns, sending.sent_ns) == (NOW_NS + 1, NOW_NS + 2)
         assert (scene.traffic.waiting, scene.traffic.in_flight) == (0, 1)
+        assert scene.slab.get(WAITED_NS) == 2, "up to its sending"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("resource", [INPUT_TOKENS, OUTPUT_TOKENS])
+def test_a_ticket_is_charged_for_what_goes_in_and_for_what_comes_out(resource: int) -> None:
+    limiter = Limiter(mmap.mmap(-1, Limiter.bytes_needed(1)), 0, 1)
+    limiter.configure(0, resource, 100, SECOND, 100, 0, 0)
+    tickets = Tickets(limiter, lambda: NOW_NS)
+    assert tickets.take(50, 50) == NOW_NS
+    assert tickets.take(50, 50) == NOW_NS
+    assert tickets.take(50, 50) == 0
 
 
 def test_a_request_knows_whether_it_was_alone() -> None:
@@ -141,8 +163,8 @@ def test_a_purse_is_told_of_what_goes_out_alone() -> None:
 def test_an_answer_is_counted_and_learned_from() -> None:
     scene = Scene()
     sending = scene.sending()
-    sending.go(NOW_NS, NOW_NS)
-    sending.answered(NOW_NS, NOW_NS + 3_000_000, 100, 7)
+    sending.go(NOW_NS + 1_000_000, NOW_NS + 2_000_000)
+    sending.answered(NOW_NS + 2_000_000, NOW_NS + 5_000_000, 100, 7)
     traffic = scene.traffic
     assert (traffic.answers, traffic.answers_ns, traffic.output_tokens) == (1, 3_000_000, 7)
     assert (scene.slab.get(ANSWERED), scene.slab.total(0)) == (1, 3000)

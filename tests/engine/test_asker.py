@@ -101,6 +101,7 @@ def test_an_answer_is_read_timed_and_counted(clock: Clock) -> None:
         (response(200, b'{"choices": [{"mess'), "retry", "bad_response"),
         (response(200, b"<html>welcome</html>"), "retry", "bad_response"),
         (response(200, {"error": {"message": "overloaded"}}), "retry", "error_in_200"),
+        (response(201, {"error": {"message": "overloaded"}}), "retry", "error_in_200"),
         (error(400), "rejected", "invalid_request"),
         (error(400, "context_length_exceeded"), "rejected", "context_length"),
         (error(401, "invalid_api_key"), "fatal", "auth"),
@@ -141,12 +142,17 @@ def test_a_failure_of_every_kind_is_judged_and_names_its_reason(
 
 
 def test_an_answer_that_there_is_no_memory_for_ends_its_own_attempt_alone(clock: Clock) -> None:
-    def serve(_: object) -> Response:
-        raise MemoryError
-
     async def main(loop: VirtualLoop) -> None:
-        scene = Scene(loop, serve)
+        scene = Scene(loop, lambda _: chat())
+
+        async def send(request: object, ready: Callable[[], Any]) -> Response:
+            assert ready() is None
+            await asyncio.sleep(TOOK_SECONDS)
+            raise MemoryError
+
+        scene.transport.send = send  # type: ignore[method-assign,assignment]
         attempt = await scene.asker.ask(ASK)
+        assert attempt.latency_seconds == pytest.approx(TOOK_SECONDS), "it was sent"
         assert (attempt.verdict.kind, attempt.verdict.error_class) == ("retry", "no_memory")
         assert scene.asker.traffic.in_flight == scene.asker.traffic.waiting == 0
         assert not scene.asker.traffic.gate.locked()
@@ -232,6 +238,45 @@ def test_an_attempt_knows_whether_it_was_alone_and_which_key_it_used(clock: Cloc
         third = await scene.asker.ask(ASK)
         assert (one.alone, other.alone, third.alone) == (True, False, True)
         assert (one.key_number, other.key_number, third.key_number) == (0, 1, 1)
+
+    clock.run(main)
+
+
+def test_a_failure_is_of_the_key_that_was_sent(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: Failure("timeout", "", 1, 2))
+        asking = loop.create_task(scene.asker.ask(ASK))
+        await asyncio.sleep(TOOK_SECONDS / 2)
+        scene.asker.use_headers({}, Redactor([]))
+        assert (await asking).key_number == 0
+
+    clock.run(main)
+
+
+def test_limits_that_a_provider_names_are_told_once(clock: Clock) -> None:
+    limits = ["100", "100", "200"]
+
+    async def main(loop: VirtualLoop) -> None:
+        scene, told = Scene(loop, serve), list[list[int]]()
+        scene.asker.on_limits = lambda named: told.append([one.limit for one in named])
+        for _ in range(3):
+            scene.asker.looks_at_limits = True
+            await scene.asker.ask(ASK)
+        assert told == [[100], [200]]
+
+    def serve(_: object) -> Response:
+        named = {"x-ratelimit-limit-requests": limits.pop(0), "x-ratelimit-reset-requests": "1s"}
+        return response(200, chat().body, named)
+
+    clock.run(main)
+
+
+def test_a_request_with_a_weight_of_its_own_is_charged_by_that(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: error(500))
+        await scene.asker.ask(msgspec.structs.replace(ASK, weight_bytes=4000))
+        ((_, *tokens),) = scene.limiter.settled
+        assert tokens == [1000, 50, 1000, 0]
 
     clock.run(main)
 
@@ -371,6 +416,21 @@ def test_a_request_is_in_flight_with_what_it_may_cost_and_cancelled_it_is_lost(
         asking.cancel()
         await asyncio.wait([asking])
         assert money(scene) == (200, 0, 200)
+
+    clock.run(main)
+
+
+def test_who_is_cancelled_while_it_waits_for_money_waits_no_more(clock: Clock) -> None:
+    async def main(loop: VirtualLoop) -> None:
+        scene = Scene(loop, lambda _: chat())
+        paying(scene, budgeted=True)
+        asking = loop.create_task(scene.asker.ask(ASK))
+        await asyncio.sleep(1)
+        assert scene.asker.traffic.waiting == 1
+        asking.cancel()
+        await asyncio.wait([asking])
+        assert scene.asker.traffic.waiting == 0
+        assert money(scene) == (0, 0, 0)
 
     clock.run(main)
 

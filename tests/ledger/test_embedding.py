@@ -132,6 +132,22 @@ def test_an_export_finds_how_long_the_vectors_are(tmp_path: Path) -> None:
     assert column.to_pylist() == [None, [1, 2], [3, 4]]
 
 
+def test_a_vector_that_did_not_count_is_none_and_says_no_length(tmp_path: Path) -> None:
+    source = json_lines(tmp_path / "a.jsonl", ({"n": row} for row in range(2)))
+    run = Run(tmp_path, source, task="embed")
+    run.put(
+        [
+            Result(row=0, outcome=FAILED, output=text_of(packed([9]))),
+            Result(row=1, outcome=SUCCEEDED, output=text_of(packed([1, 2]))),
+        ]
+    )
+    assert run.export("out.arrow").widened == []
+    with pa.ipc.open_file(run.path / "out.arrow") as file:
+        column = file.read_all()["embedding"]
+    assert column.type == pa.list_(pa.float32(), 2)
+    assert column.to_pylist() == [None, [1, 2]]
+
+
 def test_an_export_of_several_lengths_begins_anew_with_lists_of_any_and_says_so(
     tmp_path: Path,
 ) -> None:

@@ -79,6 +79,13 @@ def test_every_row_stands_beside_its_own_record_in_order(folder: Path, name: str
     assert (report.figures.rows, report.figures.succeeded, report.figures.failed) == (10, 9, 1)
 
 
+def test_what_was_bought_twice_is_told(folder: Path) -> None:
+    run = complete(folder)
+    run.put([answer(0), answer(9)], worker=7)
+    figures = run.export().figures
+    assert (figures.rows, figures.duplicates) == (10, 2)
+
+
 def test_keep_and_prefix_decide_the_columns(folder: Path) -> None:
     complete(folder, keep="n", prefix="p_").export("o.parquet")
     assert pq.read_schema(folder / "o.parquet").names == [

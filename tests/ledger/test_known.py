@@ -37,6 +37,7 @@ def test_results_are_found_by_what_was_asked_over_all_segments(
     place: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(known, "CHUNK_ENTRIES", 7)  # sorted in several runs
+    monkeypatch.setattr(known, "BUFFER_BYTES", 80)  # not a whole number of entries
     monkeypatch.setattr(known, "BATCHES_HELD", 2)
     monkeypatch.setattr(known, "RESULTS_HELD", 3)
     for worker in range(3):
@@ -49,8 +50,9 @@ def test_results_are_found_by_what_was_asked_over_all_segments(
     shelf = own_shelf(Disk(), place, RUN, 0)
     assert (shelf.entries, len(shelf.files), shelf.source) == (120, 3, DUPLICATE)
     found = KnownResults(shelf)
-    for row in (*range(0, 120, 7), 0, 119, 119, 0, 0):
+    for row in (*range(0, 120, 7), 0, 119, 119, 0, 0, 40, 80):  # 40 and 80 begin files, as 0 does
         assert found.find(name(row)) == asked(row)
+    assert (len(found._batches), len(found._results)) == (2, 3)
     for strange in (name(120), "", "xyz", "ab" * 15):
         assert found.find(strange) is None
     assert [path.name for path in place.known.iterdir()] == ["own.index"]

@@ -298,3 +298,11 @@ def test_a_crew_of_any_bytes_is_none(tmp_path: Path, data: bytes) -> None:
     run_dir = RunDirectory(tmp_path)
     run_dir.workers_path.write_bytes(data)
     assert read_crew(run_dir) is None
+
+
+def test_to_let_go_twice_closes_nothing_else(tmp_path: Path) -> None:
+    lock = RunLock.acquire(Disk(), run_directory(tmp_path))
+    lock.release()
+    other = os.open(tmp_path, os.O_RDONLY)  # has the number that became free
+    lock.release()
+    os.close(other)

@@ -43,8 +43,10 @@ def test_content_is_durable_before_it_has_its_name(tmp_path: Path) -> None:
 def test_what_is_not_published_leaves_the_target_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "o.csv"
     target.write_bytes(b"old")
-    with OutputFile(Disk(), target, "r") as file:
+    disk = Disk()
+    with OutputFile(disk, target, "r") as file:
         file.sink.write(b"new")
+    assert disk._paths == {}, "a descriptor is open"
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 

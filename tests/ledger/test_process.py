@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -22,6 +23,17 @@ def test_a_process_is_the_same_each_time_it_is_looked_at() -> None:
     assert ours.boot == boot_id() != ""
     assert is_alive(ours)
     assert process(os.getppid()) != ours
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process has such a name on Linux")
+def test_a_process_may_be_called_anything() -> None:
+    name = Path("/proc/self/comm")
+    called, ours = name.read_text(), process(os.getpid())
+    try:
+        name.write_text("a) Z b")
+        assert process(os.getpid()) == ours
+    finally:
+        name.write_text(called.strip())
 
 
 def test_what_is_not_there_is_no_process() -> None:

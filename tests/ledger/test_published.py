@@ -48,6 +48,14 @@ def test_an_output_that_was_changed_since_is_nobodys(tmp_path: Path) -> None:
     assert not is_published(run_dir, output)
 
 
+def test_a_change_at_the_end_of_a_large_output_shows_whatever_its_time(tmp_path: Path) -> None:
+    run_dir, output = made(tmp_path, bytes(300_000))
+    stat = output.stat()
+    output.write_bytes(bytes(299_999) + b"x")
+    os.utime(output, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert not is_published(run_dir, output)
+
+
 def test_a_change_beyond_the_sample_shows_in_the_time(tmp_path: Path) -> None:
     run_dir, output = made(tmp_path, bytes(300_000))
     with output.open("r+b") as file:

@@ -204,6 +204,9 @@ UNUSUAL = {
     "closing": counted(b"hello", headers="Connection: close\r\n"),
     "an upgrade": counted(b"hello", headers="Upgrade: h2c\r\n"),
     "trailers": chunked(b"hello", headers="Trailer: X\r\n"),
+    "a chunk without a size": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\r\n\r\n",
+    "chunks with hardly any body": chunked(b"")[:-5] + b"00000001\r\nx\r\n" * (2 * CAP // 10),
+    "a length beyond 64 bits": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nhello" % (2**64 + 5),
     "another encoding": counted(b"hello", headers="Content-Encoding: br\r\n"),
     "two encodings": counted(b"hello", headers="Content-Encoding: gzip\r\n" * 2),
     "an extension": chunked(b"hello").replace(b"\r\n0\r\n", b"\r\n0;x\r\n"),
@@ -426,6 +429,37 @@ class Broken(Pipe):
         raise OSError("broken")
 
 
+class Keeping(Pipe):
+    """A transport that keeps what its socket does not take."""
+
+    kept = b""
+
+    def write(self, data: Any) -> None:
+        self.kept += bytes(data)
+
+    def writelines(self, data: Iterable[Any]) -> None:
+        self.kept += b"".join(map(bytes, data))
+
+
+def test_what_the_socket_does_not_take_goes_on_where_that_ended() -> None:
+    async def main() -> None:
+        async with FedLine() as it:
+            it.there.setblocking(False)
+            line, pipe = it.lines.make_line(), Keeping(it.here)
+            line.connection_made(pipe)
+            body = bytes(range(251)) * 20_000
+            line.ask(HEAD, body, {})
+            it.lines.write_due()
+            taken = b""
+            with pytest.raises(BlockingIOError):
+                while True:
+                    taken += it.there.recv(1 << 20)
+            assert taken and pipe.kept
+            assert taken + pipe.kept == HEAD + b"%d\r\n\r\n" % len(body) + body
+
+    asyncio.run(main())
+
+
 def test_an_answer_to_a_cancelled_request_is_nobodys() -> None:
     async def main() -> None:
         async with FedLine() as it:
@@ -433,6 +467,19 @@ def test_an_answer_to_a_cancelled_request_is_nobodys() -> None:
             waiter.cancel()
             it.line.data_received(counted(b"hello"))
             assert it.home == {}
+            assert it.pipe.aborted
+
+    asyncio.run(main())
+
+
+def test_an_unusual_answer_to_a_cancelled_request_is_read_by_nobody() -> None:
+    async def main() -> None:
+        async with FedLine() as it:
+            waiter = it.ask()
+            waiter.cancel()
+            it.line.data_received(UNUSUAL["trailers"])
+            assert it.line.wire is not None
+            it.line.drop(waiter)
             assert it.pipe.aborted
 
     asyncio.run(main())
