@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -34,6 +36,21 @@ def test_what_is_free_between_what_is_not_goes_back_to_the_system() -> None:
     assert int(done.stdout) > 16 << 10  # KiB, of 42 MiB that were freed
 
 
+@pytest.fixture(autouse=True)
+def looked_up_anew() -> Iterator[None]:
+    memory.trimmer.cache_clear()
+    yield
+    memory.trimmer.cache_clear()
+
+
 def test_a_c_library_that_keeps_nothing_is_asked_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "TRIM", "no_such_function_of_any_library")
     give_back()
+
+
+def test_to_give_back_leaves_nothing_that_only_a_collection_frees() -> None:
+    give_back()
+    gc.collect()
+    for _ in range(10):
+        give_back()
+    assert gc.collect() == 0
