@@ -124,12 +124,15 @@ cdef class Lines:
         return len(self._lines)
 
     def take(self, dict idle):
-        """The connection that was used last of those in `idle`, if it may be used; else None."""
+        """The connection that was used last of those in `idle` and is open; None without one.
+
+        What may have come on it is looked for when the request is written.
+        """
         cdef Line line
         while idle:
             line = <Line>idle.popitem()[0]
             line._idle = None
-            if line.is_clean():
+            if line._is_free():
                 return line
             line.abort()
         return None
@@ -307,9 +310,12 @@ cdef class Line:
 
     def is_clean(self):
         """Whether a request may be written: open, nothing under way, nothing come unasked."""
-        if self._transport is None or self._asked or self._soiled or self._transport.is_closing():
+        return self._is_free() and self._is_silent()
+
+    cdef bint _is_free(self) except -1:
+        if self._transport is None or self._asked or self._soiled:
             return False
-        return self._is_silent()
+        return not self._transport.is_closing()
 
     def give_back(self, dict home):
         """Keep a connection that was taken and not used."""

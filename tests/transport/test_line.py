@@ -271,18 +271,19 @@ def test_a_line_that_ended_before_it_was_asked_says_so_and_sends_nothing() -> No
     asyncio.run(main())
 
 
-def test_a_line_is_taken_last_in_first_out_and_only_if_nothing_came() -> None:
+def test_a_line_is_taken_last_in_first_out_and_only_if_it_is_open() -> None:
     async def main() -> None:
         async with FedLine() as it:
-            other = FedLine()
-            it.line.give_back(it.home)
-            other.line.give_back(it.home)
-            other.there.send(b"H")
+            other, third = FedLine(), FedLine()
+            for one in (it, other, third):
+                one.line.give_back(it.home)
+            other.pipe.abort()
+            assert it.lines.take(it.home) is third.line
             assert it.lines.take(it.home) is it.line
-            assert other.pipe.aborted
             assert it.home == {}
             assert it.lines.take(it.home) is None
-            await other.__aexit__()
+            for one in (other, third):
+                await one.__aexit__()
 
     asyncio.run(main())
 

@@ -123,8 +123,9 @@ class DirectTransport:
             raise
 
     async def _repeat(self, ended: Line, endpoint: Endpoint, body: bytes) -> Response | Failure:
-        """Write once more, on a connection that is opened now; ticket and deadline stand."""
-        self.counters.reconnects += 1
+        """Write on a connection that is opened now; ticket and deadline stand."""
+        if ended.sent_ns:
+            self.counters.reconnects += 1
         line = ended
         try:
             async with asyncio.timeout((ended.deadline_ns - time.monotonic_ns()) / 1e9):
