@@ -34,6 +34,7 @@ class FakeWriter:
         self.shards: list[Sequence[ShardMark]] = []
         self.synced = 0  # batches
         self.syncs = 0
+        self.began_with: int | None = None  # batches, when the sync began; None: all of now
         self.write_error: Exception | None = None
         self.sync_error: Exception | None = None
         self.close_error: Exception | None = None
@@ -48,9 +49,8 @@ class FakeWriter:
         self.syncs += 1
         if self.sync_error:
             raise self.sync_error
-        told = self.batches[self.synced :]
-        self.synced = len(self.batches)
-        return told
+        before, self.synced = self.synced, self.began_with or len(self.batches)
+        return self.batches[before : self.synced]
 
     def close(self) -> list[list[int]]:
         if self.close_error:
@@ -184,6 +184,23 @@ def test_one_sync_is_in_flight_and_what_is_written_meanwhile_waits_for_the_next(
         assert scene.writer.syncs == 2
         await scene.committer.close()
         assert scene.told == list(range(300))
+
+    play(main)
+
+
+def test_what_is_written_during_a_sync_is_synced_also_if_nothing_follows(play: Play) -> None:
+    async def main(scene: Scene) -> None:
+        scene.loop.seconds["sync"] = 5.0
+        scene.add(1)
+        await scene.beat(1.5)
+        assert scene.loop.submitted["sync"] == 1
+        scene.writer.began_with = 1
+        scene.add(2)
+        await scene.beat(6.0)
+        assert scene.told == [1]
+        scene.writer.began_with = None
+        await scene.beat(6.0)
+        assert scene.told == [1, 2]
 
     play(main)
 

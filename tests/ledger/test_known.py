@@ -50,6 +50,7 @@ def test_results_are_found_by_what_was_asked_over_all_segments(
     shelf = own_shelf(Disk(), place, RUN, 0)
     assert (shelf.entries, len(shelf.files), shelf.source) == (120, 3, DUPLICATE)
     found = KnownResults(shelf)
+    assert len(found) == 120
     for row in (*range(0, 120, 7), 0, 119, 119, 0, 0, 40, 80):  # 40 and 80 begin files, as 0 does
         assert found.find(name(row)) == asked(row)
     assert (len(found._batches), len(found._results)) == (2, 3)
