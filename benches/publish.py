@@ -37,7 +37,8 @@ def caption(result: Result) -> str:
     return (
         f"{'One pair' if pairs == 1 else f'Median of {pairs} interleaved pairs'} of {more:,} "
         f"records, penstock {result.versions['penstock']}, {result.measured_at[:10]}, "
-        f"Python {result.versions['python'].split()[0]}, {machine.cpu}, {machine.cores} cores, load {machine.load:.1f}"
+        f"Python {result.versions['python'].split()[0]}, {machine.cpu}, {machine.cores} cores, "
+        f"load {machine.load:.1f}"
     )
 
 
