@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -91,15 +92,21 @@ def judge(mutant: Mutant) -> Judgement:
     """Break a copy of the tree, and run the mutant's tests in it."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        copy = MutantCopy(Path(folder))
-        try:
-            mutant.apply(copy.folder)
-        except Stale as stale:
-            return Judgement(mutant, f"out of date: {stale}", time.monotonic() - began)
+        survived = why_survived_in(MutantCopy(Path(folder)), mutant)
+    return Judgement(mutant, survived, time.monotonic() - began)
+
+
+def why_survived_in(copy: MutantCopy, mutant: Mutant) -> str:
+    """Why a mutant is not caught in a copy that is broken by it; empty if it is."""
+    try:
+        mutant.apply(copy.folder)
         if mutant.is_of_the_core:
             copy.build()
-        survived = why_survived(mutant.tests, cases_of(copy.test(mutant.tests)))
-    return Judgement(mutant, survived, time.monotonic() - began)
+    except Stale as stale:
+        return f"out of date: {stale}"
+    except subprocess.SubprocessError as error:  # the others are tried all the same
+        return f"not built: {error}"
+    return why_survived(mutant.tests, cases_of(copy.test(mutant.tests)))
 
 
 def check_unbroken(mutants: list[Mutant], jobs: int) -> str:

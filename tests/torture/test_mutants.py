@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from torture.mutant import ROOT, Mutant, Stale, read_mutants
-from torture.mutant_copy import make_interpreter
-from torture.mutate import Case, cases_of, why_survived
+from torture.mutant_copy import MutantCopy, make_interpreter
+from torture.mutate import Case, cases_of, why_survived, why_survived_in
 
 MUTANTS = read_mutants()
 ROOMS = ("core", "engine", "ledger", "observe", "providers", "sources", "transport")
@@ -62,6 +62,15 @@ def test_a_mutant_of_another_source_says_so() -> None:
 def test_only_an_assertion_of_the_named_test_catches_a_mutant(case: Case, why: str) -> None:
     survived = why_survived(["t"], [case])
     assert survived.startswith(why) and bool(survived) == bool(why)
+
+
+def test_a_mutant_that_can_not_be_built_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    mutant = Mutant("a rule", "src/_core.pyx", "old", "new", ["t"], "core/name")
+    copy = object.__new__(MutantCopy)
+    copy.folder, copy.python = tmp_path, "false"
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "_core.pyx").write_text("old")
+    assert why_survived_in(copy, mutant).startswith("not built: ")
 
 
 def test_a_report_is_read_by_tests_and_their_parameters(tmp_path: Path) -> None:
