@@ -220,7 +220,7 @@ def test_a_process_that_cannot_be_started_raises_and_leaves_no_descriptor(
         seen = Seen()
         with pytest.raises(OSError, match="/nowhere/python"):
             await seen.spawn(0)
-        assert descriptors() == before
+        assert descriptors() <= before  # some of another test may be closed meanwhile
 
     asyncio.run(main())
 

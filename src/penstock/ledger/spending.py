@@ -3,8 +3,9 @@
 Rows carry their own cost. What is paid and leaves no row is known to running processes alone:
 attempts of records that have not ended, answers that were lost with a worker, requests in flight.
 So it is written down with each checkpoint, as if all of that were lost at that moment; and before a
-worker is granted a part of a budget, what the run can have spent by then if everything dies. After
-a crash the larger of the two counts: what was in flight is taken as spent.
+worker is granted a part of a budget, what the run can have spent by then if everything dies, which
+is no less. After a crash the latter counts where there is a budget: what was in flight is taken as
+spent.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ class Spending(msgspec.Struct, frozen=True):
     at_most: int = 0  # with rows; 0 where no budget bounds it
 
     def total(self, rows: int) -> int:
-        """What counts as spent where the copies of rows that are there cost `rows`."""
-        return max(rows + self.beyond_rows, self.at_most)
+        """What counts as spent where the copies of rows that are there cost `rows`.
+
+        Rows that a worker wrote after this was written down were beyond rows by then. What a budget
+        bounds has them once.
+        """
+        return max(rows, self.at_most or rows + self.beyond_rows)
 
 
 def write_spending(disk: Disk, run_dir: RunDirectory, spending: Spending) -> None:
