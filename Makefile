@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 READY := .venv/.ready
+BENCH := build/bench-venv/bin
+BENCH_READY := build/bench-venv/.ready
 CORES := $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null || echo 2)
 
 .PHONY: help demo test torture soak mutants lint docs bench bench-peers figures sanitize clean
@@ -14,10 +16,12 @@ help:  ## Show this list
 
 BUILT_FROM := pyproject.toml setup.py $(wildcard src/*.pyx) src/_atomics.h $(wildcard src/*.pxi)
 
-$(READY): $(BUILT_FROM)
+$(READY): INTERPRETER = $(PYTHON)
+$(BENCH_READY): INTERPRETER = $(BENCH_PYTHON)
+$(READY) $(BENCH_READY): $(BUILT_FROM)
 	@test -n "$(PYTHON)" || { echo "Penstock needs Python 3.11 or newer; none was found." >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	test -x $(@D)/bin/python || $(INTERPRETER) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
 demo: $(READY)  ## Take 1,000 tickets through a simulated provider
@@ -55,13 +59,6 @@ docs: $(READY)  ## Write docs/cli.md anew from the commands
 BENCH_PYTHON ?= $(shell /usr/bin/python3 -c 'import ensurepip, os, sys, sysconfig; \
 	sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path("include") + "/Python.h"))' \
 	2>/dev/null && echo /usr/bin/python3 || echo $(PYTHON))
-BENCH := build/bench-venv/bin
-BENCH_READY := build/bench-venv/.ready
-
-$(BENCH_READY): $(BUILT_FROM)
-	test -x $(BENCH)/python || $(BENCH_PYTHON) -m venv $(@D)
-	$(BENCH)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
 
 # A quick look needs a minute or two and proves little: `make bench QUICK=1`. SAVE= saves nothing.
 RECORDS ?= $(if $(QUICK),20000,1000000)

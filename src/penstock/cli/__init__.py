@@ -112,7 +112,7 @@ def call(arguments: Sequence[str]) -> int:
     except MemoryError:
         show_error(PenstockError("there is no memory left", "Free some, or raise the limit on it."))
         return EXIT_INTERNAL
-    except Exception:
+    except Exception:  # whatever it is: shown whole, as it is ours to mend
         traceback.print_exc()
         show_error(PenstockError("this is a fault in Penstock", "Please report what is above."))
         return EXIT_INTERNAL

@@ -18,7 +18,7 @@ def records_of_lease(lease: Lease, payload: bytes, id_column: str | None) -> lis
     rows = [row for start, end in lease.wanted for row in range(start, end)]
     try:
         found = decode(lease, payload, id_column, set(rows) if len(rows) < lease.rows else None)
-    except Exception:
+    except Exception:  # whatever one row did: each by itself, so that it alone has the problem
         found = [alone(lease, payload, id_column, row) for row in rows]
     if [record.row for record in found] == rows:
         return found
