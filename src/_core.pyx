@@ -1,5 +1,5 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, the columns of results, the prediction and the parts of tokens, the text of plain templates,
+claims, results with their columns and counts, the prediction of tokens, the text of plain templates,
 and a request's way out: gate, ticket, charge.
 
 Compiled because each is called several times per record by every worker, and because the buckets
@@ -12,7 +12,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyOb
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.dict cimport PyDict_GetItem
 from cpython.long cimport PyLong_AsLongLongAndOverflow
-from cpython.object cimport PyObject
+from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport ceil
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t, uintptr_t
@@ -41,8 +41,15 @@ cdef extern from * nogil:
         clock_gettime(CLOCK_MONOTONIC, &now);
         return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
     }
+
+    static inline int64_t clock_wall_us(void) {
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    }
     """
     int64_t clock_now_ns()
+    int64_t clock_wall_us()
 
 
 cdef enum:
@@ -55,6 +62,10 @@ LINE_BYTES = LINE
 def monotonic_ns():
     """CLOCK_MONOTONIC, in ns."""
     return clock_now_ns()
+
+
+def wall_us():
+    return clock_wall_us()
 
 
 @cython.final
@@ -90,10 +101,11 @@ include "_classifier.pxi"
 include "_slab.pxi"
 include "_needles.pxi"
 include "_claims.pxi"
+include "_field.pxi"
 include "_columns.pxi"
 include "_predictor.pxi"
 include "_pieces.pxi"
-include "_usage.pxi"
 include "_gate.pxi"
 include "_tickets.pxi"
 include "_sending.pxi"
+include "_results.pxi"

@@ -13,9 +13,15 @@ LINE_BYTES. It stays exported (an mmap can't be closed) as long as the object li
 from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from _typeshed import WriteableBuffer
+from msgspec import Struct
+
+from penstock.job import KeepResponse
+from penstock.record import Result
+
+A = TypeVar("A", bound=Struct)
 
 LINE_BYTES: Final = 64
 
@@ -29,6 +35,9 @@ PAUSED: Final = -2  # Limiter.blocking: a pause, not a bucket
 
 def monotonic_ns() -> int:
     """The time by CLOCK_MONOTONIC, which all processes of a machine share."""
+
+def wall_us() -> int:
+    """Microseconds since the Unix epoch: for timestamps alone, nothing is decided by them."""
 
 class Limiter:
     """One handle on the k buckets of an endpoint, in memory that other processes map too.
@@ -235,26 +244,92 @@ class Claims:
         True too where there is no room for it, which is so from some 60 million keys on.
         """
 
+class Field:
+    """A field of a msgspec struct, read at its place in memory; TypeError where it has none."""
+
+    def __init__(self, owner: type[Struct], name: str) -> None: ...
+    owner: Final[type[Struct]]
+    name: Final[str]
+
 Packed = tuple[int, bytes | None, bytes]  # how many are null, validity, data
 PackedText = tuple[int, bytes | None, bytes, bytes]  # offsets before the data
 
-def pack_int64(values: tuple[int | None, ...]) -> Packed:
+def pack_int64(structs: tuple[Struct, ...], field: Field) -> Packed:
     """The buffers of an Arrow column of 64-bit integers; what is larger becomes the nearest.
 
-    Validity is a bitmap, or None where no value is null; those after the last value are unset.
+    Its values are one field of many structs, or None. Validity is a bitmap, or None where no value
+    is null; those after the last value are unset. Raises TypeError for what is of another type, as
+    the others do.
     """
 
-def pack_float64(values: tuple[float | None, ...]) -> Packed:
+def pack_float64(structs: tuple[Struct, ...], field: Field) -> Packed:
     """The buffers of a column of doubles."""
 
-def pack_bool(values: tuple[bool | None, ...]) -> Packed:
+def pack_bool(structs: tuple[Struct, ...], field: Field) -> Packed:
     """The buffers of a column of booleans, which are a bitmap too."""
 
-def pack_text(values: tuple[str | None, ...]) -> PackedText:
+def pack_text(structs: tuple[Struct, ...], field: Field) -> PackedText:
     """The buffers of a column of UTF-8 texts with 32-bit offsets; a lone surrogate becomes `?`.
 
     Raises OverflowError where they are more than 2 GiB together.
     """
+
+class Sizes:
+    """What structs weigh: `least`, and a character a byte of what texts they have in `fields`."""
+
+    def __init__(self, least: int, fields: tuple[Field, ...]) -> None: ...
+    def of(self, struct: Struct) -> int: ...
+
+class Results:
+    """Makes a record's result of its last attempt; one for each worker.
+
+    The structs are those of `record`, `engine.pending`, `engine.attempt` and `providers.provider`.
+    `together` adds the tokens of answers that did not count (Pending.spent) to those of the last
+    one, `usd` makes dollars of picodollars, and `words` are those for a success, for a failure, and
+    for where results are from.
+    """
+
+    def __init__(
+        self,
+        result: type[Result],
+        pending: type[Struct],
+        record: type[Struct],
+        request: type[Struct],
+        attempt: type[Struct],
+        answer: type[A],
+        refusal: type[Struct],
+        together: Callable[[A, A], A],
+        usd: Callable[[int], float],
+        words: tuple[str, str, str],
+        generation: int,
+        keep: KeepResponse,
+    ) -> None: ...
+    def of(
+        self,
+        pending: Struct,
+        attempt: Struct,
+        error_class: str,
+        endpoint: str,
+        now_ns: int,
+        finished_at: int,
+    ) -> Result:
+        """How a record ended; `error_class` is empty where it succeeded, `finished_at` in us."""
+
+class Outcomes:
+    """Counts how records end, and the tokens of answers, in a worker's slab.
+
+    `cells` are those of records that succeeded and that failed, and of tokens in parts that have
+    nothing in common: uncached input, cached input, visible output, reasoning.
+    """
+
+    def __init__(
+        self, slab: Slab, answer: type[Struct], cells: tuple[int, int, int, int, int, int]
+    ) -> None: ...
+    def ended(self, answer: Struct | None, failed: bool) -> None:
+        """A record ended, with an answer or without one."""
+
+    def spent(self, answer: Struct) -> None:
+        """An answer was paid for that ends nothing."""
 
 FIRST_OUTPUT_TOKENS: Final = 256  # before the first answer
 
@@ -267,14 +342,6 @@ class TokenPredictor:
 
     def learn(self, body_bytes: int, input_tokens: int, output_tokens: int) -> None:
         """Take in what an answer's usage says."""
-
-def disjoint_tokens(
-    input_tokens: int | None,
-    cached_input_tokens: int | None,
-    output_tokens: int | None,
-    reasoning_tokens: int | None,
-) -> tuple[int, int, int, int]:
-    """An answer's tokens as uncached input, cached input, visible output and reasoning."""
 
 def join_pieces(pieces: tuple[str, ...], fields: Mapping[str, Any]) -> str | None:
     """The text of a plain template's pieces: text, and of a subclass of str the names of columns.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -13,8 +14,16 @@ from hypothesis import strategies as st
 from penstock import _core
 
 
-def column(pack: Callable[[Any], Any], type_: pa.DataType, values: list[Any]) -> pa.Array:
-    nulls, *buffers = pack(tuple(values))
+class Cell(msgspec.Struct):
+    value: Any
+
+
+def packed(pack: Callable[[Any, Any], Any], values: Iterable[Any]) -> Any:
+    return pack(tuple(map(Cell, values)), _core.Field(Cell, "value"))
+
+
+def column(pack: Callable[[Any, Any], Any], type_: pa.DataType, values: list[Any]) -> pa.Array:
+    nulls, *buffers = packed(pack, values)
     found = pa.Array.from_buffers(
         type_, len(values), [None if one is None else pa.py_buffer(one) for one in buffers], nulls
     )
@@ -22,7 +31,7 @@ def column(pack: Callable[[Any], Any], type_: pa.DataType, values: list[Any]) ->
     return found
 
 
-def check(pack: Callable[[Any], Any], values: list[Any], expected: pa.Array) -> None:
+def check(pack: Callable[[Any, Any], Any], values: list[Any], expected: pa.Array) -> None:
     found = column(pack, expected.type, values)
     assert found.equals(expected)
     assert found.null_count == expected.null_count
@@ -53,9 +62,9 @@ def test_texts_with_surrogates_too(values: list[str | None]) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 256])
 def test_bits_after_the_last_are_unset(count: int) -> None:
-    _, _, data = _core.pack_bool((True,) * count)
+    _, _, data = packed(_core.pack_bool, (True,) * count)
     assert int.from_bytes(data, "little") == 2**count - 1
-    _, validity, _ = _core.pack_bool((None, *(True,) * count))
+    _, validity, _ = packed(_core.pack_bool, (None, *(True,) * count))
     assert validity is not None
     assert int.from_bytes(validity, "little") == 2 ** (count + 1) - 2
 
@@ -70,11 +79,11 @@ def test_bits_after_the_last_are_unset(count: int) -> None:
         (_core.pack_text, b"bytes"),
     ],
 )
-def test_what_is_of_another_type_is_refused(pack: Callable[[Any], Any], value: Any) -> None:
+def test_what_is_of_another_type_is_refused(pack: Callable[[Any, Any], Any], value: Any) -> None:
     with pytest.raises(TypeError):
-        pack((value,))
+        packed(pack, [value])
 
 
 def test_more_text_than_offsets_can_count_is_refused() -> None:
     with pytest.raises(OverflowError, match="more than 2147483647 bytes"):
-        _core.pack_text(("x" * (1 << 24),) * 128)
+        packed(_core.pack_text, ("x" * (1 << 24),) * 128)

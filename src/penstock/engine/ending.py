@@ -5,27 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from penstock._core import Slab, disjoint_tokens, monotonic_ns
+from penstock._core import Outcomes, Slab, monotonic_ns, wall_us
 from penstock.engine.attempt import Attempt
-from penstock.engine.clock import wall_us
 from penstock.engine.committer import Committer
 from penstock.engine.pending import Pending
-from penstock.engine.results import dead_letter, result_of, taken
+from penstock.engine.results import dead_letter, results, taken
 from penstock.job import KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C
 from penstock.providers.provider import Answer
 from penstock.record import REUSED, SUCCEEDED, Record, Result
 
-TOKENS: Final = (
+# Records by how they ended, and tokens in parts that have nothing in common.
+CELLS: Final = (
+    C.RECORDS_SUCCEEDED,
+    C.RECORDS_FAILED,
     C.UNCACHED_INPUT_TOKENS,
     C.CACHED_INPUT_TOKENS,
     C.VISIBLE_OUTPUT_TOKENS,
     C.REASONING_TOKENS,
 )
-# To look a member of an enum up takes longer than to use it.
-RECORDS_SUCCEEDED: Final = C.RECORDS_SUCCEEDED
-RECORDS_FAILED: Final = C.RECORDS_FAILED
 
 
 class Ending:
@@ -44,6 +43,8 @@ class Ending:
         self._endpoints = endpoints
         self._generation = generation
         self._keep = keep
+        self._results = results(generation, keep)
+        self._outcomes = Outcomes(slab, Answer, CELLS)
 
     @property
     def congested(self) -> bool:
@@ -52,18 +53,11 @@ class Ending:
 
     def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
         """The record ended with this attempt; `error_class` is empty where it succeeded."""
-        # By position, since names are looked up for each call.
-        result = result_of(
-            pending,
-            attempt,
-            error_class,
-            self._endpoints[pending.lane],
-            self._generation,
-            monotonic_ns(),
-            wall_us(),
-            self._keep,
+        endpoint = self._endpoints[pending.lane]
+        result = self._results.of(
+            pending, attempt, error_class, endpoint, monotonic_ns(), wall_us()
         )
-        self._count(attempt.answer, error_class)
+        self._outcomes.ended(attempt.answer, bool(error_class))
         if pending.cost_pusd:
             self._slab.add(C.UNTOLD_PUSD, pending.cost_pusd)
         self._committer.add(result, pending.shard)
@@ -73,12 +67,12 @@ class Ending:
         letter = dead_letter(
             record, error_class, message, generation=self._generation, finished_at=wall_us()
         )
-        self._count(None, error_class)
+        self._outcomes.ended(None, True)
         self._committer.add(letter, shard)
 
     def spent(self, answer: Answer) -> None:
         """An answer was paid for that ends nothing: its record is asked again."""
-        self._slab.add_each(TOKENS, tokens_of(answer))
+        self._outcomes.spent(answer)
 
     def taken(self, record: Record, shard: ShardMark, found: Result, source: str) -> None:
         """The record ended with a result that is known already."""
@@ -90,21 +84,6 @@ class Ending:
             finished_at=wall_us(),
             keep=self._keep,
         )
-        self._count(None, "" if result.outcome == SUCCEEDED else result.error_class or "unknown")
+        self._outcomes.ended(None, result.outcome != SUCCEEDED)
         self._slab.add(C.RECORDS_REUSED if source == REUSED else C.RECORDS_DUPLICATE, 1)
         self._committer.add(result, shard)
-
-    def _count(self, answer: Answer | None, error_class: str) -> None:
-        self._slab.add(RECORDS_FAILED if error_class else RECORDS_SUCCEEDED, 1)
-        if answer is not None:
-            self._slab.add_each(TOKENS, tokens_of(answer))
-
-
-def tokens_of(answer: Answer) -> tuple[int, int, int, int]:
-    """An answer's tokens, in the order of TOKENS."""
-    return disjoint_tokens(
-        answer.input_tokens,
-        answer.cached_input_tokens,
-        answer.output_tokens,
-        answer.reasoning_tokens,
-    )

@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import uvloop
 
-from penstock._core import monotonic_ns
+from penstock._core import monotonic_ns, wall_us
 from penstock.disk import Disk
-from penstock.engine.clock import wall_us
 from penstock.engine.credentials import secrets_of
 from penstock.engine.opening import OpenRun, open_run
 from penstock.engine.pricing import asked_models

@@ -15,9 +15,8 @@ from typing import Any
 
 import msgspec
 
-from penstock._core import Limiter, monotonic_ns
+from penstock._core import Limiter, monotonic_ns, wall_us
 from penstock.engine import blame
-from penstock.engine.clock import wall_us
 from penstock.engine.crew import Crew, cause_of
 from penstock.engine.governing import Governing
 from penstock.engine.isolation import Isolation

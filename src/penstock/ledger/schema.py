@@ -63,8 +63,9 @@ RESULT_SCHEMA_HASH: Final = schema_hash(RESULT_SCHEMA)
 
 # What a row takes in a batch besides its long texts: numbers, offsets, validity, short words.
 ROW_BYTES: Final = 280
+LONG_TEXTS: Final = ("output", "reasoning", "tool_calls", "response", "error_message")
 
-Pack = Callable[[tuple[Any, ...]], tuple[Any, ...]]  # how many are null, and the buffers
+Pack = Callable[[tuple[Result, ...], _core.Field], tuple[Any, ...]]  # nulls, and the buffers
 
 PACKED_BY: Final[dict[pa.DataType, Pack]] = {
     pa.int64(): _core.pack_int64,
@@ -73,46 +74,32 @@ PACKED_BY: Final[dict[pa.DataType, Pack]] = {
     pa.bool_(): _core.pack_bool,
     pa.string(): _core.pack_text,
 }
-_TYPES: Final = tuple((type_, PACKED_BY[type_]) for type_ in RESULT_SCHEMA.types)
-_as_tuple: Callable[[Result], tuple[Any, ...]] = msgspec.structs.astuple
-
-
-def size_of(result: Result) -> int:
-    """How many bytes of a batch a result takes, roughly."""
-    size = ROW_BYTES
-    if result.output is not None:
-        size += len(result.output)
-    if result.reasoning is not None:
-        size += len(result.reasoning)
-    if result.tool_calls is not None:
-        size += len(result.tool_calls)
-    if result.response is not None:
-        size += len(result.response)
-    if result.error_message is not None:
-        size += len(result.error_message)
-    return size
+_COLUMNS: Final = tuple(
+    (field.type, PACKED_BY[field.type], _core.Field(Result, field.name)) for field in RESULT_SCHEMA
+)
+# How many bytes of a batch a result takes, roughly.
+size_of: Final = _core.Sizes(ROW_BYTES, tuple(_core.Field(Result, name) for name in LONG_TEXTS)).of
 
 
 def batch_of(results: Sequence[Result]) -> pa.RecordBatch:
-    """Results as a batch of `RESULT_SCHEMA`."""
-    columns = list(zip(*map(_as_tuple, results), strict=True)) or [()] * len(RESULT_SCHEMA)
+    """Results as a batch of `RESULT_SCHEMA`.
+
+    A value that Arrow can't hold is mended rather than losing a paid answer. That is a text with a
+    lone surrogate, of which a question mark is made, and a number of more than 64 bits, of which
+    the nearest is taken that has 64.
+    """
+    rows = tuple(results)
     return pa.RecordBatch.from_arrays(
-        [
-            column_of(values, type_, pack)
-            for values, (type_, pack) in zip(columns, _TYPES, strict=True)
-        ],
-        schema=RESULT_SCHEMA,
+        [column_of(rows, *column) for column in _COLUMNS], schema=RESULT_SCHEMA
     )
 
 
-def column_of(values: tuple[Any, ...], type_: pa.DataType, pack: Pack) -> pa.Array:
-    """One column; a value that Arrow can't hold is mended rather than losing a paid answer.
-
-    That is a text with a lone surrogate, of which a question mark is made, and a number of more
-    than 64 bits, of which the nearest is taken that has 64.
-    """
-    nulls, *buffers = pack(values)
-    return pa.Array.from_buffers(type_, len(values), [*map(buffer_of, buffers)], nulls)
+def column_of(
+    results: tuple[Result, ...], type_: pa.DataType, pack: Pack, field: _core.Field
+) -> pa.Array:
+    """One column of a batch."""
+    nulls, *buffers = pack(results, field)
+    return pa.Array.from_buffers(type_, len(results), [*map(buffer_of, buffers)], nulls)
 
 
 def buffer_of(data: bytes | None) -> pa.Buffer | None:

@@ -15,7 +15,6 @@ import pytest
 
 from penstock.engine import (
     books,
-    clock,
     committer,
     crew,
     leases,
@@ -34,6 +33,7 @@ READERS = (
     *("asker", "committer", "crew", "ending", "lane", "pacer"),
     *("routed_work", "run", "supervisor", "work", "worker", "worker_process"),
 )
+DATERS = ("ending", "run", "supervisor")
 SAMPLE_NS = 3_000_000_000  # what is shown of a run is not what is proven here
 
 
@@ -81,7 +81,8 @@ def staged(world: World) -> Iterator[None]:
         for name in READERS:
             patch.setattr(f"penstock.engine.{name}.monotonic_ns", lambda: machine.now_ns)
         wall = SimpleNamespace(time_ns=lambda: machine.now_ns, time=lambda: machine.now_ns / 1e9)
-        patch.setattr(clock, "time", wall)
+        for name in DATERS:
+            patch.setattr(f"penstock.engine.{name}.wall_us", lambda: machine.now_ns // 1000)
         patch.setattr(books, "time", wall)
         patch.setattr(opening, "secrets", SimpleNamespace(token_hex=lambda size: "5eed" * 4))
         patch.setattr(opening, "provider_for", provider_of)
