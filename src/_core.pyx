@@ -1,5 +1,5 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, results with their columns and counts, the prediction of tokens, the text of plain templates,
+claims, lines, results with their columns and counts, the prediction of tokens, the text of plain templates,
 and a request's way out: gate, ticket, charge.
 
 Compiled because each is called several times per record by every worker, and because the buckets
@@ -101,6 +101,7 @@ include "_classifier.pxi"
 include "_slab.pxi"
 include "_needles.pxi"
 include "_claims.pxi"
+include "_lines.pxi"
 include "_field.pxi"
 include "_columns.pxi"
 include "_predictor.pxi"

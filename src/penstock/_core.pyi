@@ -244,6 +244,22 @@ class Claims:
         True too where there is no room for it, which is so from some 60 million keys on.
         """
 
+def pass_lines(data: bytes, position: int, limit: int, most: int, longest: int) -> tuple[int, int]:
+    """How many lines begin at `position` and end before `limit`, and where the next one begins.
+
+    At most so many, and none after one that begins with a blank or is longer than `longest` bytes.
+    """
+
+def count_lines(data: bytes, start: int, end: int) -> int:
+    """The newlines from `start` up to `end`."""
+
+def object_lines(payload: bytes) -> int:
+    """How many lines a payload has where each begins with { and ends with }; 0 where one doesn't.
+
+    If all of it is JSON, and as many objects, then each of those is one line: within an object no
+    line ends with } before one that begins with {.
+    """
+
 class Field:
     """A field of a msgspec struct, read at its place in memory; TypeError where it has none."""
 

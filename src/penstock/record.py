@@ -48,7 +48,6 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     fields: dict[str, Any] | None = None  # the columns
     batch: BatchLine | None = None
     problem: str | None = None  # why the row can't be read: a dead letter `invalid_input`
-    size_bytes: int = 0  # of the row as it was read
 
 
 class Result(msgspec.Struct, gc=False):

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from penstock.sources.jsonl import columns_of, fields_of, records
+from penstock.sources.jsonl import columns_of, fields_of, lines_of, records, rows_of
 
 json_values = st.recursive(
     st.none()
@@ -68,7 +68,6 @@ def test_what_is_no_object_is_a_record_with_a_problem(line: bytes, problem: str)
     assert broken.problem.startswith(problem)
     assert broken.where == "f:2"
     assert broken.fields is None
-    assert broken.size_bytes == len(line)
     assert after.fields == {"a": 2}
 
 
@@ -105,3 +104,19 @@ def test_the_columns_of_lines_are_those_of_their_records(lines: list[str]) -> No
     payload = "\n".join(lines).encode()
     expected = [record.fields or {} for record in records(payload, 0, "in.jsonl", 1, None, None)]
     assert list(columns_of(payload)) == expected
+
+
+pieces = st.sampled_from(
+    ["{", "}", "{}", "\n", "\r\n", "\r", " ", "\t", '"a"', ":", ",", "[", "]", "1", '"\n{"', "\x0b"]
+)
+
+
+@given(st.lists(pieces | objects.map(json.dumps), max_size=20).map("".join))
+@example("{}{}\n{\n}\n")
+@example('{"a":\n{}}\n{}{}\n')
+@example('{"a":"}\n{"}\n{}{}')
+@example("{}\n{}\n{}")
+def test_rows_are_those_of_the_lines_one_by_one(text: str) -> None:
+    payload = text.encode()
+    expected = [(number, fields_of(line)) for number, line in lines_of(payload, 3)]
+    assert list(rows_of(payload, 3)) == expected

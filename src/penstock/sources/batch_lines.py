@@ -73,7 +73,7 @@ def records(
     for row, where, line in lines:
         found = batch_line_of(line)
         if isinstance(found, str):
-            yield Record(row, where, problem=found, size_bytes=len(line))
+            yield Record(row, where, problem=found)
         else:
             custom_id, batch = found
-            yield Record(row, where, custom_id, batch=batch, size_bytes=len(line))
+            yield Record(row, where, custom_id, batch=batch)

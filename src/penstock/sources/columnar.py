@@ -31,13 +31,12 @@ def records(
 ) -> Iterator[Record]:
     """The records of an Arrow IPC stream (see `penstock.sources.record.records`)."""
     batch = batch_of_stream(payload)
-    size = batch.nbytes // max(1, batch.num_rows)
     for index, fields in enumerate(rows_of(batch)):
         row = first_row + index
         if wanted is not None and row not in wanted:
             continue
         where = f"{file} row {first_line + index}"
-        yield record_of(row, where, fields, size, id_column)
+        yield record_of(row, where, fields, id_column)
 
 
 def rows_of(batch: pa.RecordBatch) -> Iterator[Fields]:

@@ -36,17 +36,14 @@ def records_of_lines(
 ) -> Iterator[Record]:
     """The records of lines that `decode` makes columns of."""
     for row, where, line in lines:
-        yield record_of(row, where, decode(line), len(line), id_column)
+        yield record_of(row, where, decode(line), id_column)
 
 
-def record_of(
-    row: int, where: str, fields: Fields, size_bytes: int, id_column: str | None
-) -> Record:
+def record_of(row: int, where: str, fields: Fields, id_column: str | None) -> Record:
     """A record of a row's columns, or of what is wrong with it."""
     if isinstance(fields, str):
-        return Record(row, where, problem=fields, size_bytes=size_bytes)
-    # By position: names would take longer. It has neither a batch line nor a problem.
-    return Record(row, where, id_of(fields, id_column), fields, None, None, size_bytes)
+        return Record(row, where, problem=fields)
+    return Record(row, where, id_of(fields, id_column), fields)
 
 
 def id_of(fields: dict[str, Any], column: str | None) -> str | None:

@@ -7,12 +7,13 @@ line among others. Integers are exact at any size; of a key that stands twice th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from io import BytesIO
 from typing import Any, Final
 
 import msgspec
 
+from penstock._core import object_lines
 from penstock.record import Record
 from penstock.sources.decoded import Fields, record_of
 from penstock.sources.lines import too_long
@@ -21,7 +22,10 @@ BATCH_KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 _MALFORMED = "JSON is malformed: "  # how msgspec begins
 
-_decode = msgspec.json.Decoder().decode
+NOT_STRICT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_decoder = msgspec.json.Decoder()
+_decode = _decoder.decode
 
 
 def lines_of(payload: bytes, first_line: int) -> list[tuple[int, bytes]]:
@@ -68,9 +72,14 @@ def records(
     wanted: Container[int] | None,
 ) -> Iterator[Record]:
     """The records of a payload of JSON lines (see `penstock.sources.record.records`)."""
-    for row, (line_number, line) in enumerate(lines_of(payload, first_line), first_row):
-        if wanted is None or row in wanted:
-            yield record_of(row, f"{file}:{line_number}", row_of(line), len(line), id_column)
+    if wanted is None:
+        for row, (number, fields) in enumerate(rows_of(payload, first_line), first_row):
+            yield record_of(row, f"{file}:{number}", without_batch(fields), id_column)
+        return
+    for row, (number, line) in enumerate(lines_of(payload, first_line), first_row):
+        if row in wanted:
+            fields = without_batch(fields_of(line))
+            yield record_of(row, f"{file}:{number}", fields, id_column)
 
 
 def columns_of(payload: bytes) -> Iterator[dict[str, Any]]:
@@ -78,14 +87,26 @@ def columns_of(payload: bytes) -> Iterator[dict[str, Any]]:
 
     For the export, which reads every row again and has no use for the rest of a record.
     """
-    for _, line in lines_of(payload, 1):
-        fields = row_of(line)
+    for _, row in rows_of(payload, 1):
+        fields = without_batch(row)
         yield {} if isinstance(fields, str) else fields
 
 
-def row_of(line: bytes) -> Fields:
+def rows_of(payload: bytes, first_line: int) -> Iterable[tuple[int, Fields]]:
+    """The rows of a payload, each with its 1-based line number, or what is wrong with it."""
+    if lines := object_lines(payload):
+        try:
+            objects = _decoder.decode_lines(payload)
+        except NOT_STRICT:
+            pass
+        else:
+            if len(objects) == lines:  # else there is a line with several
+                return enumerate(objects, first_line)
+    return ((number, fields_of(line)) for number, line in lines_of(payload, first_line))
+
+
+def without_batch(fields: Fields) -> Fields:
     """The columns of a row that is no batch line, or what is wrong with it."""
-    fields = fields_of(line)
     if "custom_id" in fields and not isinstance(fields, str) and is_batch_line(fields):
         return "an OpenAI batch line, while the first row of the input is none"
     return fields

@@ -18,6 +18,8 @@ from typing import Protocol
 import msgspec
 import xxhash
 
+from penstock._core import count_lines, pass_lines
+
 MAX_LINE_BYTES = 64 << 20
 CHUNK_BYTES = 256 << 10
 
@@ -135,15 +137,13 @@ class Cutter:
         at what has to be looked at: the end of the data, a line that may be blank or is long, the
         piece's size.
         """
-        data, limit = self._data, min(self._start + self._max_bytes, len(self._data))
-        longest, most, find = self._max_line_bytes, self._rows, data.find
-        while rows < most:
-            end = find(b"\n", position, limit)
-            if end < 0 or end - position > longest or data[position] in _BLANK:
-                break
-            position = end + 1
-            rows += 1
-        return rows, position
+        limit = min(self._start + self._max_bytes, len(self._data))
+        if position >= limit:
+            return rows, position
+        passed, position = pass_lines(
+            self._data, position, limit, self._rows - rows, self._max_line_bytes
+        )
+        return rows + passed, position
 
     def _refill(self) -> int:
         """Reads on, forgetting what is before the piece; returns how far indexes have moved."""
@@ -157,7 +157,7 @@ class Cutter:
 
     def _advance(self, position: int) -> None:
         """Drops the bytes up to `position`, which hold no row."""
-        self._line += self._data.count(b"\n", self._start, position)
+        self._line += count_lines(self._data, self._start, position)
         self._offset += position - self._start
         self._start = position
 
