@@ -10,6 +10,7 @@
 cdef extern from "string.h" nogil:
     int memcmp(const void *, const void *, size_t)
     void *memset(void *, int, size_t)
+    void *memchr(const void *, int, size_t)
 
 cdef enum:
     PAIRS = 1 << 12
@@ -45,6 +46,9 @@ cdef class Needles:
         self.shifts[place] = min(self.shifts[place], shift)
 
     def within(self, bytes haystack not None):
+        return self.lies_in(haystack)
+
+    cdef bint lies_in(self, bytes haystack) except -1:
         cdef const unsigned char *at = <const unsigned char *>haystack
         cdef Py_ssize_t start = 0, last = len(haystack) - self.shortest
         cdef int shift
@@ -57,6 +61,11 @@ cdef class Needles:
             start += max(shift, 1)
         return False
 
+    def absent(self, bytes body not None, bytes head not None):
+        return not self.needles or not (
+            self.lies_in(body) or self.lies_in(head) or has_escapes(body) or not is_ascii(head)
+        )
+
     cdef bint begins(self, const unsigned char *at, Py_ssize_t left):
         """Whether what is left begins with a needle."""
         cdef bytes needle
@@ -64,3 +73,25 @@ cdef class Needles:
             if len(needle) <= left and memcmp(at, <const unsigned char *>needle, len(needle)) == 0:
                 return True
         return False
+
+
+cdef bint has_escapes(bytes text) noexcept:
+    """Whether JSON may have written characters of ASCII as their numbers: "u00" behind a backslash."""
+    cdef const char *at = text
+    cdef const char *end = at + len(text)
+    while True:
+        at = <const char *>memchr(at, b"\\", end - at)
+        if at is NULL or end - at < 4:
+            return False
+        at += 1
+        if at[0] == b"u" and at[1] == b"0" and at[2] == b"0":
+            return True
+
+
+cdef bint is_ascii(bytes text) noexcept:
+    cdef const unsigned char *at = text
+    cdef unsigned char seen = 0
+    cdef Py_ssize_t index
+    for index in range(len(text)):
+        seen |= at[index]
+    return seen < 128

@@ -229,6 +229,12 @@ class Needles:
     def within(self, haystack: bytes) -> bool:
         """Whether any of them is in `haystack`."""
 
+    def absent(self, body: bytes, head: bytes) -> bool:
+        """Whether one look tells that none is in a response's body, as JSON, nor in its head.
+
+        False too where a character of the body may be escaped, or one of the head is not ASCII.
+        """
+
 class Claims:
     """A set of 64-bit keys in shared memory, to which any process adds without a lock.
 

@@ -382,6 +382,10 @@ class Needles:
     def within(self, haystack: bytes) -> bool:
         return any(one in haystack for one in self.needles)
 
+    def absent(self, body: bytes, head: bytes) -> bool:
+        found = self.within(body) or self.within(head)
+        return not self.needles or not (found or rb"\u00" in body or not head.isascii())
+
 
 class Claims:
     """A set; where the core's has no room any more, this one has."""

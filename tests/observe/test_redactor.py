@@ -78,10 +78,15 @@ def test_headers_show_no_secret_whichever_way_they_are_read() -> None:
 def test_headers_are_taken_as_they_came_only_where_no_secret_is_in_them(key: str) -> None:
     redactor = Redactor([key])
     plain = Headers(b"HTTP/1.1 200 OK\r\nX-Request-Id: abc\r\n\r\n")
-    assert redactor.headers(plain) is plain
+    body = b'{"a": "b\\n"}'
+    assert redactor.response(body, plain) == (body, plain)
+    assert redactor.response(body, plain)[1] is plain
     shown = key.encode("utf-8", "surrogateescape")
     echoed = Headers(b"HTTP/1.1 200 OK\r\nX-Request-Id: for-%b\r\n\r\n" % shown)
-    assert redactor.headers(echoed)["x-request-id"] == "for-***"
+    assert redactor.response(body, echoed)[1]["x-request-id"] == "for-***"
+    spelled = b'{"a": "%b"}' % json.dumps(key).encode()[1:-1].replace(b"s", b"\\u0073")
+    assert b"canary" not in redactor.response(spelled, plain)[0]
+    assert dict(redactor.response(body, {"a": key})[1]) == {"a": "***"}
 
 
 @given(st.lists(secrets, min_size=1, max_size=3), st.lists(st.text("ab*/ ", max_size=5)), st.data())

@@ -150,8 +150,7 @@ class Asker:
     def _judge(self, ask: Ask, response: Response, alone: bool, key_number: int) -> Attempt:
         """The verdict on a response: decided by its status, and by its body's code and type."""
         # Servers echo keys; before anything is cut out of the body, for a part of a key is one too.
-        body = self._redactor.body(response.body)
-        headers = self._redactor.headers(response.headers)
+        body, headers = self._redactor.response(response.body, response.headers)
         request_id = self._provider.request_id(headers)
         if self.looks_at_limits:
             self._look_at_limits(headers)

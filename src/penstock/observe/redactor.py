@@ -72,12 +72,12 @@ class Redactor:
             body = self._bytes_pattern.sub(MASK.encode(), body)
         return body
 
-    def headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """A response's headers without any secret: as they are, where that is plain at one look."""
+    def response(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
+        """A response without any secret: as it is, where that is plain at one look."""
         head: bytes | None = getattr(headers, "head", None)  # as those of `_wire` came
-        if head is not None and head.isascii() and not self._needles.within(head):
-            return headers
-        return RedactedHeaders(headers, self)
+        if head is not None and self._needles.absent(body, head):
+            return body, headers
+        return self.body(body), RedactedHeaders(headers, self)
 
     def value(self, value: Any) -> Any:
         """Every string inside dicts and lists without any secret; other values as they are."""
