@@ -302,6 +302,26 @@ class Sizes:
     def __init__(self, least: int, fields: tuple[Field, ...]) -> None: ...
     def of(self, struct: Struct) -> int: ...
 
+class PlainChats:
+    """Reads the chat completions that say a text and nothing beside it.
+
+    The structs are those of `providers.provider` and `providers.openai_bodies`; `cut` is the finish
+    reason of a text that a token limit cut.
+    """
+
+    def __init__(
+        self,
+        answer: type[Struct],
+        cut: str,
+        body: type[Struct],
+        choice: type[Struct],
+        message: type[Struct],
+        usage: type[Struct],
+        details: type[Struct],
+    ) -> None: ...
+    def answer(self, body: Struct) -> Any:
+        """The answer, with its usage; None for a body that says more, or less."""
+
 class Results:
     """Makes a record's result of its last attempt; one for each worker.
 

@@ -19,8 +19,9 @@ from penstock.providers.conversation import Conversation, weight_bytes
 from penstock.providers.provider import (
     Request,
     UnrenderableRecord,
+    hash_behind,
+    hash_head,
     predicted_tokens,
-    request_hash,
 )
 from penstock.providers.refusals import one_line
 from penstock.providers.structured import json_schema_format, with_structure
@@ -57,6 +58,7 @@ class Dialect(ABC):
         self.model = job.model
         self.notes: Sequence[str] = ()
         self.path = path
+        self.hash_head = hash_head(path)
         self.output_tokens = min(output_tokens, MAX_OUTPUT_TOKENS)
         self.head = ENCODER.encode({**head, "": 0}).removesuffix(b'"":0}')
         self.tail = b"," + ENCODER.encode(params)[1:] if params else b"}"
@@ -85,31 +87,36 @@ class Dialect(ABC):
 
     def request(self, record: Record, more: Sequence[Fields] = ()) -> Request:
         """See Provider."""
-        if record.batch is not None:
-            return self.batch_request(record.batch)
-        if record.fields is None:
-            raise UnrenderableRecord(record.problem or "the row is empty")
+        fields = record.fields
+        if fields is None:
+            return self.request_without_columns(record)
         try:
             if self.only_prompt is not None and not more:
-                text = ENCODER.encode(self.only_prompt.render(record.fields))
+                text = ENCODER.encode(self.only_prompt.render(fields))
                 body = b"".join((self.before, text, self.after))
             else:
-                written = self.written([*self.conversation.messages(record.fields), *more])
+                written = self.written([*self.conversation.messages(fields), *more])
                 body = b"".join((self.head, written, self.tail))
         except RenderError as error:
             raise UnrenderableRecord(one_line(str(error))) from None
         except (UnicodeEncodeError, TypeError, RecursionError) as error:
             raise UnrenderableRecord(one_line(f"can't be written as JSON: {error}")) from None
         size = len(body) - self.fixed_bytes
-        weight = weight_bytes(size, record.fields) if self.attached else 0
+        weight = weight_bytes(size, fields) if self.attached else 0
         return Request(
             self.path,
             body,
-            request_hash(self.path, body),
+            hash_behind(self.hash_head, body),
             predicted_tokens(weight or size),
             self.output_tokens,
             weight,
         )
+
+    def request_without_columns(self, record: Record) -> Request:
+        """The request of a record that is a batch line, or none."""
+        if record.batch is None:
+            raise UnrenderableRecord(record.problem or "the row is empty")
+        return self.batch_request(record.batch)
 
     def batch_request(self, line: BatchLine) -> Request:
         """A batch line's own request; raises UnrenderableRecord where the dialect has none."""

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import msgspec
 
+from penstock._core import PlainChats
 from penstock.providers.openai_bodies import (
     ChatBody,
     Choice,
+    Details,
     EmbeddingBody,
     Message,
     Part,
@@ -31,12 +33,6 @@ TOOL_CALLS: Final = ("function_call", "custom_tool_call")
 
 def read_chat(body: ChatBody) -> Answer | None:
     """The first choice; with several (`n`), the output is a JSON list of theirs."""
-    if len(body.choices) == 1 and (text := plain_text(body.choices[0])):
-        reason = body.choices[0].finish_reason
-        answer = Answer(text, reason)
-        if reason == CUT:
-            answer.truncated = True
-        return answer
     messages = [choice.message for choice in body.choices if not choice.error]
     if not messages or len(messages) < len(body.choices) or None in messages:
         return None
@@ -53,16 +49,6 @@ def read_chat(body: ChatBody) -> Answer | None:
         found.tool_calls = together(called)
         found.reasoning = together([thought(one) for one in said])
     return found
-
-
-def plain_text(choice: Choice) -> str | None:
-    """What nearly every choice has: a text, and nothing beside it. None for all else."""
-    message = choice.message
-    if message is None or choice.error or message.tool_calls or message.function_call:
-        return None
-    if message.reasoning_content or message.reasoning:
-        return None
-    return message.content if type(message.content) is str else None
 
 
 def text_of(message: Message) -> str | None:
@@ -189,7 +175,8 @@ def count(answer: Answer, usage: Usage) -> None:
         answer.reasoning_tokens = outs.reasoning_tokens
 
 
-CHAT: Final = Shape(ChatBody, read_chat, count)
+PLAIN: Final = PlainChats(Answer, CUT, ChatBody, Choice, Message, Usage, Details)
+CHAT: Final = Shape(ChatBody, read_chat, count, plain=PLAIN.answer)
 
 # By the end of the path; `/chat/completions` ends with `/completions` too, so it goes first.
 SHAPES: Final = (

@@ -134,7 +134,18 @@ def provider_for(job: Job) -> Provider:
 
 def request_hash(path: str, body: bytes) -> str:
     """What two requests for the same thing have in common; 32 hex digits."""
-    return xxhash.xxh3_128_hexdigest(path.encode() + b"\0" + body)
+    return hash_behind(hash_head(path), body)
+
+
+def hash_head(path: str) -> bytes:
+    """What of a request's hash is the same for all that go to `path`."""
+    return path.encode() + b"\0"
+
+
+def hash_behind(head: bytes, body: bytes) -> str:
+    """The `request_hash` of a body, behind its `hash_head`."""
+    digest: str = xxhash.xxh3_128_hexdigest(head + body)
+    return digest
 
 
 def predicted_tokens(size_bytes: int) -> int:

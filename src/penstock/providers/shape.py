@@ -35,11 +35,16 @@ class Shape:
         read: Callable[[Any], Answer | None],
         count: Callable[[Answer, Any], None],
         *,
+        plain: Callable[[Any], Answer | None] = lambda body: None,
         usage: str = "usage",
         model: str = "model",
     ) -> None:
-        """`count` writes a body's usage into its answer; `usage` and `model` are JSON's names."""
+        """`count` writes a body's usage into its answer; `usage` and `model` are JSON's names.
+
+        `plain` knows bodies of the usual kind faster, and says the same of them.
+        """
         self.decoder = msgspec.json.Decoder(body)
+        self.plain = plain
         self.read = read
         self.count = count
         self.names = (usage, model)
@@ -49,6 +54,8 @@ class Shape:
         body: Body | None
         try:
             body = self.decoder.decode(raw)
+            if (answer := self.plain(body)) is not None:
+                return answer
         except NOT_STRICT:
             body = self.of_odd(raw)
         answer = None if body is None or body.error else self.read(body)
