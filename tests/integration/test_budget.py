@@ -55,7 +55,8 @@ def killing(
             if supervisor:
                 live.signal(signal.SIGKILL)
             elif victims:
-                os.kill(victims[0].pid, signal.SIGKILL)
+                # The oldest: one that has just begun may have nothing under way to be lost.
+                os.kill(min(victim.pid for victim in victims), signal.SIGKILL)
         return live.wait()
 
 
