@@ -1,6 +1,11 @@
 # What nearly every chat completion says: one choice, a text in it and nothing beside it, and a usage
 # under the names of chats. All else is left to whoever reads any (providers/openai_answers.py).
 
+cdef tuple ANSWER_FIELDS = (
+    "output", "finish_reason", "model", "input_tokens", "cached_input_tokens", "output_tokens",
+    "reasoning_tokens", "cache_write_tokens", "truncated",
+)
+
 
 @cython.final
 cdef class PlainChats:
@@ -17,6 +22,7 @@ cdef class PlainChats:
     def __init__(self, answer, str cut not None, body, choice, message, usage, details):
         beside = ("tool_calls", "function_call", "reasoning_content", "reasoning")
         unusual = ("prompt_cache_hit_tokens", "input_tokens_details", "output_tokens_details")
+        must_have(answer, ANSWER_FIELDS)
         self.make = answer
         self.cut = cut
         self.choices = Field(body, "choices")
@@ -48,7 +54,7 @@ cdef class PlainChats:
             return None
         if usage is not None:
             inputs, outputs = self.prompt_tokens.get(usage), self.completion_tokens.get(usage)
-            if not inputs or outputs is None or has_any(self.unusual, usage):
+            if not inputs or outputs is None or knows_any(self.unusual, usage):
                 return None
             if (details := self.prompt_details.get(usage)) is not None:
                 cached = self.cached_tokens.get(details)
@@ -56,7 +62,7 @@ cdef class PlainChats:
             if (details := self.completion_details.get(usage)) is not None:
                 reasoning = self.reasoning_tokens.get(details)
         reason = self.finish_reason.get(choices[0])
-        return self.make(  # by position: the fields of Answer, in their order
+        return self.make(  # by position: as in ANSWER_FIELDS
             text, reason, self.model.get(body), inputs, cached, outputs, reasoning, written,
             reason == self.cut,
         )
@@ -64,16 +70,25 @@ cdef class PlainChats:
     cdef object text_of(self, choice):
         """The text that a choice has, and nothing beside it; None for all else."""
         cdef object message = self.message.get(choice), text
-        if message is None or self.failure.get(choice) or has_any(self.beside, message):
+        if message is None or self.failure.get(choice) or says_any(self.beside, message):
             return None
         text = self.content.get(message)
         return text if type(text) is str and text else None
 
 
-cdef bint has_any(tuple fields, struct) except -1:
+cdef bint says_any(tuple fields, struct) except -1:
     """Whether any of a struct's fields has something in it."""
     cdef Field field
     for field in fields:
-        if <object>field.of(struct):
+        if field.get(struct):
+            return True
+    return False
+
+
+cdef bint knows_any(tuple fields, struct) except -1:
+    """Whether any of a struct's fields is there, be it a zero."""
+    cdef Field field
+    for field in fields:
+        if field.get(struct) is not None:
             return True
     return False

@@ -1,6 +1,6 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, lines, results with their columns and counts, the prediction of tokens, the text of plain templates,
-and a request's way out: gate, ticket, charge.
+claims, lines, plain chat completions, results with their columns and counts, the prediction of
+tokens, the text of plain templates, and a request's way out: gate, ticket, charge.
 
 Compiled because each is called several times per record by every worker, and because the buckets
 need memory order, which Python has no word for. Each is a file of its own, included below; here is
@@ -16,7 +16,7 @@ from cpython.object cimport PyObject, PyObject_TypeCheck, PyTypeObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport ceil
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t, uint64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memchr, memcmp, memcpy, memset
 
 cdef extern from "_atomics.h" nogil:
     ctypedef int64_t word "penstock_word"

@@ -19,18 +19,18 @@ cdef class Field:
     cdef readonly str name
     cdef Py_ssize_t offset
 
-    def __init__(self, owner, str name not None):
+    def __cinit__(self, owner, str name not None):
         found = getattr(owner, name, None) if isinstance(owner, type) else None
-        if type(found) is not MemberDescriptorType:
+        if type(found) is not MemberDescriptorType or not issubclass(owner, found.__objclass__):
             raise TypeError(f"{owner!r} has no field {name}")
         if (<PyMemberDescrObject *>found).d_member.type != T_OBJECT_EX:
-            raise TypeError(f"{owner!r} has no object in {name}")
+            raise TypeError(f"{owner!r} has no object in {name} that may be missing")
         self.owner = owner
         self.name = name
         self.offset = (<PyMemberDescrObject *>found).d_member.offset
 
-    cdef inline PyObject *of(self, object struct) except NULL:
-        """Its value, borrowed from a struct of the owner's type."""
+    cdef inline PyObject *borrowed(self, object struct) except NULL:
+        """Its value in a struct of the owner's type, valid until Python code runs."""
         cdef PyObject *found = NULL
         if PyObject_TypeCheck(struct, <PyTypeObject *>self.owner):
             found = (<PyObject **>(<char *><PyObject *>struct + self.offset))[0]
@@ -39,4 +39,11 @@ cdef class Field:
         return found
 
     cdef inline object get(self, object struct):
-        return <object>self.of(struct)
+        return <object>self.borrowed(struct)
+
+
+cdef int must_have(struct, tuple fields) except -1:
+    """Refuse a struct that is made by position elsewhere than its fields are."""
+    if struct.__struct_fields__[: len(fields)] != fields:
+        raise TypeError(f"{struct!r} begins with other fields than {', '.join(fields)}")
+    return 0

@@ -1,14 +1,11 @@
 # The lines of a payload, told apart and counted many bytes at a time: every byte of the input is
 # passed here once, by the supervisor that cuts it and by the worker that decodes it.
 
-cdef extern from "string.h" nogil:
-    void *memchr(const void *, int, size_t)
-
 DEF NEWLINE = 10
 
 
 cdef inline bint is_blank(char byte) noexcept nogil:
-    """What bytes.isspace() accepts."""
+    """What bytes.isspace() accepts, as `_BLANK` has it in sources/lines."""
     return byte == 32 or 9 <= byte <= 13
 
 

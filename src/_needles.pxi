@@ -7,11 +7,6 @@
 #
 # S. Wu, U. Manber: "A fast algorithm for multi-pattern searching", TR-94-17, 1994.
 
-cdef extern from "string.h" nogil:
-    int memcmp(const void *, const void *, size_t)
-    void *memset(void *, int, size_t)
-    void *memchr(const void *, int, size_t)
-
 cdef enum:
     PAIRS = 1 << 12
     MOST_SHIFT = 255
@@ -61,7 +56,7 @@ cdef class Needles:
             start += max(shift, 1)
         return False
 
-    def absent(self, bytes body not None, bytes head not None):
+    def plainly_absent(self, bytes body not None, bytes head not None):
         return not self.needles or not (
             self.lies_in(body) or self.lies_in(head) or has_escapes(body) or not is_ascii(head)
         )
@@ -76,15 +71,15 @@ cdef class Needles:
 
 
 cdef bint has_escapes(bytes text) noexcept:
-    """Whether JSON may have written characters of ASCII as their numbers: "u00" behind a backslash."""
+    """Whether JSON may have written characters of ASCII as their numbers: \\u0020 to \\u007f."""
     cdef const char *at = text
     cdef const char *end = at + len(text)
     while True:
         at = <const char *>memchr(at, b"\\", end - at)
-        if at is NULL or end - at < 4:
+        if at is NULL or end - at < 6:
             return False
         at += 1
-        if at[0] == b"u" and at[1] == b"0" and at[2] == b"0":
+        if at[0] == b"u" and at[1] == b"0" and at[2] == b"0" and b"2" <= at[3] <= b"7":
             return True
 
 

@@ -3,11 +3,19 @@
 # All of it is read from structs and written into one; in Python that was a fifth of the instructions
 # that a record took in its worker.
 
+cdef tuple RESULT_FIELDS = (
+    "row", "id", "outcome", "output", "tool_calls", "reasoning", "finish_reason", "truncated",
+    "model", "endpoint", "http_status", "request_id", "input_tokens", "cached_input_tokens",
+    "output_tokens", "reasoning_tokens", "cost_usd", "attempts", "latency_seconds",
+    "elapsed_seconds", "finished_at", "error_class", "error_message", "request_hash", "source",
+    "generation", "response",
+)
+
 
 @cython.final
-cdef class Results:
+cdef class ResultMaker:
     cdef object make, nothing, together, usd, source, succeeded, failed, generation
-    cdef bint keeps_failed, keeps_all
+    cdef bint keeps_failed, keeps_succeeded
     cdef Field record, request, spent, cost_pusd, attempts, first_ns  # of what is pending
     cdef Field row, id  # of its record
     cdef Field request_hash
@@ -18,16 +26,16 @@ cdef class Results:
 
     def __init__(
         self, result, pending, record, request, attempt, answer, refusal, together, usd,
-        tuple words not None, generation, str keep not None
+        tuple words not None, generation, tuple keeps not None
     ):
+        must_have(result, RESULT_FIELDS)
         self.make = result
         self.nothing = answer()
         self.together = together
         self.usd = usd
         self.succeeded, self.failed, self.source = words
         self.generation = generation
-        self.keeps_failed = keep != "never"
-        self.keeps_all = keep == "always"
+        self.keeps_failed, self.keeps_succeeded = keeps
         self.record = Field(pending, "record")
         self.request = Field(pending, "request")
         self.spent = Field(pending, "spent")
@@ -68,9 +76,9 @@ cdef class Results:
             answer = self.nothing
         if spent is not None:
             answer = self.together(answer, spent)
-        if body and (self.keeps_all or (self.keeps_failed and not succeeded)):
+        if body and (self.keeps_succeeded if succeeded else self.keeps_failed):
             response = body.decode("utf-8", "replace")
-        return self.make(  # by position: the fields of Result, in their order
+        return self.make(  # by position: as in RESULT_FIELDS
             self.row.get(record),
             self.id.get(record),
             self.succeeded if succeeded else self.failed,
@@ -113,16 +121,16 @@ cdef class Sizes:
     def of(self, struct):
         cdef Py_ssize_t size = self.least
         cdef Field field
-        cdef PyObject *text
+        cdef object text
         for field in self.fields:
-            text = field.of(struct)
-            if <object>text is not None:
-                size += len(<str>text)
+            text = field.get(struct)
+            if text is not None:
+                size += len(<str?>text)
         return size
 
 
 @cython.final
-cdef class Outcomes:
+cdef class EndCounter:
     cdef Slab slab
     cdef tuple fields
     cdef int succeeded, failed, uncached, cached, visible, reasoning
@@ -143,12 +151,14 @@ cdef class Outcomes:
         # Servers say anything: a part may be larger than its whole, or less than nothing.
         cdef int64_t cached = max(<int64_t>0, self.count(answer, 1))
         cdef int64_t reasoning = max(<int64_t>0, self.count(answer, 3))
-        add_alone(self.slab.counter(self.uncached), max(<int64_t>0, self.count(answer, 0) - cached))
+        cdef int64_t uncached = max(<int64_t>0, self.count(answer, 0) - cached)
+        cdef int64_t visible = max(<int64_t>0, self.count(answer, 2) - reasoning)
+        add_alone(self.slab.counter(self.uncached), uncached)
         add_alone(self.slab.counter(self.cached), cached)
-        add_alone(self.slab.counter(self.visible), max(<int64_t>0, self.count(answer, 2) - reasoning))
+        add_alone(self.slab.counter(self.visible), visible)
         add_alone(self.slab.counter(self.reasoning), reasoning)
 
     cdef int64_t count(self, answer, Py_ssize_t which) except? -1:
         """One kind of an answer's tokens; none that are not known."""
-        cdef PyObject *count = (<Field>self.fields[which]).of(answer)
-        return 0 if <object>count is None else <object>count
+        cdef object count = (<Field>self.fields[which]).get(answer)
+        return 0 if count is None else count

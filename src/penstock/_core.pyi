@@ -1,6 +1,6 @@
 """The compiled core: token buckets, the retry classifier, the metrics slabs, a search, a set of
-claims, the columns of results, the prediction and the parts of tokens, the text of plain templates,
-and a request's way out: gate, ticket, charge.
+claims, lines, plain chat completions, results with their columns and counts, the prediction of
+tokens, the text of plain templates, and a request's way out: gate, ticket, charge.
 
 Hand-written, and tested against the extension. All integers fit in 64 bits; all times are
 nanoseconds of CLOCK_MONOTONIC, and come from the caller. What is out of range raises ValueError (or
@@ -13,15 +13,13 @@ LINE_BYTES. It stays exported (an mmap can't be closed) as long as the object li
 from asyncio import Future
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from _typeshed import WriteableBuffer
 from msgspec import Struct
 
-from penstock.job import KeepResponse
-from penstock.record import Result
-
-A = TypeVar("A", bound=Struct)
+_A = TypeVar("_A", bound=Struct)
+_R = TypeVar("_R", bound=Struct)
 
 LINE_BYTES: Final = 64
 
@@ -229,7 +227,7 @@ class Needles:
     def within(self, haystack: bytes) -> bool:
         """Whether any of them is in `haystack`."""
 
-    def absent(self, body: bytes, head: bytes) -> bool:
+    def plainly_absent(self, body: bytes, head: bytes) -> bool:
         """Whether one look tells that none is in a response's body, as JSON, nor in its head.
 
         False too where a character of the body may be escaped, or one of the head is not ASCII.
@@ -251,13 +249,14 @@ class Claims:
         """
 
 def pass_lines(data: bytes, position: int, limit: int, most: int, longest: int) -> tuple[int, int]:
-    """How many lines begin at `position` and end before `limit`, and where the next one begins.
+    """How many lines from `position` on end before `limit`, and where the next one begins.
 
-    At most so many, and none after one that begins with a blank or is longer than `longest` bytes.
+    Their newlines are before `limit`, too. At most `most`; it stops before the first that begins
+    with a blank or has more than `longest` bytes. Raises ValueError for what is not within `data`.
     """
 
 def count_lines(data: bytes, start: int, end: int) -> int:
-    """The newlines from `start` up to `end`."""
+    """The newlines from `start` up to `end`. Raises ValueError for what is not within `data`."""
 
 def object_lines(payload: bytes) -> int:
     """How many lines a payload has where each begins with { and ends with }; 0 where one doesn't.
@@ -267,7 +266,10 @@ def object_lines(payload: bytes) -> int:
     """
 
 class Field:
-    """A field of a msgspec struct, read at its place in memory; TypeError where it has none."""
+    """A field of a msgspec struct, which is read at its place in memory.
+
+    Raises TypeError for what is no field of `owner`; so does who reads it from another struct.
+    """
 
     def __init__(self, owner: type[Struct], name: str) -> None: ...
     owner: Final[type[Struct]]
@@ -300,9 +302,10 @@ class Sizes:
     """What structs weigh: `least`, and a character a byte of what texts they have in `fields`."""
 
     def __init__(self, least: int, fields: tuple[Field, ...]) -> None: ...
-    def of(self, struct: Struct) -> int: ...
+    def of(self, struct: Struct) -> int:
+        """The bytes of one, roughly. Raises TypeError where a field has no text."""
 
-class PlainChats:
+class PlainChats(Generic[_A]):
     """Reads the chat completions that say a text and nothing beside it.
 
     The structs are those of `providers.provider` and `providers.openai_bodies`; `cut` is the finish
@@ -311,7 +314,7 @@ class PlainChats:
 
     def __init__(
         self,
-        answer: type[Struct],
+        answer: type[_A],
         cut: str,
         body: type[Struct],
         choice: type[Struct],
@@ -319,32 +322,32 @@ class PlainChats:
         usage: type[Struct],
         details: type[Struct],
     ) -> None: ...
-    def answer(self, body: Struct) -> Any:
+    def answer(self, body: Struct) -> _A | None:
         """The answer, with its usage; None for a body that says more, or less."""
 
-class Results:
+class ResultMaker(Generic[_R]):
     """Makes a record's result of its last attempt; one for each worker.
 
     The structs are those of `record`, `engine.pending`, `engine.attempt` and `providers.provider`.
     `together` adds the tokens of answers that did not count (Pending.spent) to those of the last
-    one, `usd` makes dollars of picodollars, and `words` are those for a success, for a failure, and
-    for where results are from.
+    one, `usd` makes dollars of picodollars, `words` are those for a success, for a failure, and for
+    where results are from, and `keeps` is whether the body of a failure, and of a success, is kept.
     """
 
     def __init__(
         self,
-        result: type[Result],
+        result: type[_R],
         pending: type[Struct],
         record: type[Struct],
         request: type[Struct],
         attempt: type[Struct],
-        answer: type[A],
+        answer: type[_A],
         refusal: type[Struct],
-        together: Callable[[A, A], A],
+        together: Callable[[_A, _A], _A],
         usd: Callable[[int], float],
         words: tuple[str, str, str],
         generation: int,
-        keep: KeepResponse,
+        keeps: tuple[bool, bool],
     ) -> None: ...
     def of(
         self,
@@ -354,10 +357,10 @@ class Results:
         endpoint: str,
         now_ns: int,
         finished_at: int,
-    ) -> Result:
+    ) -> _R:
         """How a record ended; `error_class` is empty where it succeeded, `finished_at` in us."""
 
-class Outcomes:
+class EndCounter:
     """Counts how records end, and the tokens of answers, in a worker's slab.
 
     `cells` are those of records that succeeded and that failed, and of tokens in parts that have

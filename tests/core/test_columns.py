@@ -87,3 +87,16 @@ def test_what_is_of_another_type_is_refused(pack: Callable[[Any, Any], Any], val
 def test_more_text_than_offsets_can_count_is_refused() -> None:
     with pytest.raises(OverflowError, match="more than 2147483647 bytes"):
         packed(_core.pack_text, ("x" * (1 << 24),) * 128)
+
+
+def test_a_text_that_changes_while_it_is_packed_is_refused() -> None:
+    cells = (Cell("ab"), Cell(None), Cell("c"))
+
+    class Odd(str):
+        def encode(self, *_: Any, **__: Any) -> bytes:
+            cells[0].value = "much longer than it was"
+            return b"?"
+
+    cells[1].value = Odd("\ud800")
+    with pytest.raises(RuntimeError, match="value was changed"):
+        _core.pack_text(cells, _core.Field(Cell, "value"))

@@ -17,7 +17,7 @@ STUBS = {
     module: ast.parse((Path(penstock.__file__).parent / name).read_text()).body
     for module, name in ((_core, "_core.pyi"), (_wire, "_wire.pyi"))
 }
-BASES = {"Mapping": Mapping, "Protocol": asyncio.Protocol}
+BASES = {"Generic": object, "Mapping": Mapping, "Protocol": asyncio.Protocol}
 EACH = pytest.mark.parametrize("module", STUBS, ids=["core", "wire"])
 
 

@@ -8,9 +8,14 @@ any of them half way, as a killed process would.
 from __future__ import annotations
 
 import math
+import re
 from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+from penstock.providers.provider import Answer
+from penstock.record import BOUGHT, FAILED, SUCCEEDED, Result
 
 REQUESTS, TOTAL_TOKENS, INPUT_TOKENS, OUTPUT_TOKENS = range(4)
 NOTHING, PAUSED = -1, -2
@@ -382,9 +387,10 @@ class Needles:
     def within(self, haystack: bytes) -> bool:
         return any(one in haystack for one in self.needles)
 
-    def absent(self, body: bytes, head: bytes) -> bool:
+    def plainly_absent(self, body: bytes, head: bytes) -> bool:
         found = self.within(body) or self.within(head)
-        return not self.needles or not (found or rb"\u00" in body or not head.isascii())
+        escaped = re.search(rb"\\u00[2-7].", body, re.DOTALL)
+        return not self.needles or not (found or escaped or not head.isascii())
 
 
 class Claims:
@@ -420,3 +426,48 @@ class TokenPredictor:
             self._look_at = self._seen + min(self._seen, 64)
             ordered = sorted(self._recent)
             self._output = ordered[min(len(ordered) - 1, int(len(ordered) * 0.8))]
+
+
+def result_of(
+    pending: Any,
+    attempt: Any,
+    error_class: str,
+    endpoint: str,
+    now_ns: int,
+    finished_at: int,
+    *,
+    generation: int,
+    keeps: tuple[bool, bool],
+) -> Result:
+    """How a record ended, as ResultMaker has it; neither a price nor answers that did not count."""
+    answer = Answer() if attempt.answer is None else attempt.answer
+    succeeded = attempt.answer is not None and not error_class
+    kept = attempt.body and keeps[succeeded]
+    return Result(
+        row=pending.record.row,
+        id=pending.record.id,
+        outcome=SUCCEEDED if succeeded else FAILED,
+        output=answer.output,
+        tool_calls=answer.tool_calls,
+        reasoning=answer.reasoning,
+        finish_reason=answer.finish_reason,
+        truncated=answer.truncated,
+        model=answer.model,
+        endpoint=endpoint,
+        http_status=attempt.status or None,
+        request_id=attempt.request_id,
+        input_tokens=answer.input_tokens,
+        cached_input_tokens=answer.cached_input_tokens,
+        output_tokens=answer.output_tokens,
+        reasoning_tokens=answer.reasoning_tokens,
+        attempts=pending.attempts,
+        latency_seconds=attempt.latency_seconds,
+        elapsed_seconds=(now_ns - pending.first_ns) / 1e9,
+        finished_at=finished_at,
+        error_class=None if succeeded else error_class,
+        error_message=attempt.refusal.message if attempt.refusal and not succeeded else None,
+        request_hash=pending.request.request_hash if pending.request else None,
+        source=BOUGHT,
+        generation=generation,
+        response=attempt.body.decode("utf-8", "replace") if kept else None,
+    )

@@ -10,7 +10,7 @@ from engine.attempts import failed, rejected, succeeded, throttled
 from penstock._core import Verdict
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
-from penstock.engine.results import dead_letter, results, with_tokens
+from penstock.engine.results import dead_letter, result_maker, with_tokens
 from penstock.job import KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.ledger.schema import batch_of
@@ -27,7 +27,7 @@ def result(
     pending = Pending(Record(7, "in.jsonl:8", id="seven"), ShardMark(0, 8, 1))
     pending.attempts, pending.first_ns, pending.spent = 3, 1_000_000_000, spent
     pending.request = Request("/chat", b"{}", "hash", 1, 0)
-    return results(2, keep).of(pending, attempt, error_class, "api.example", 3_500_000_000, 99)
+    return result_maker(2, keep).of(pending, attempt, error_class, "api.example", 3_500_000_000, 99)
 
 
 def test_a_result_has_the_answer_and_how_it_came_about() -> None:
@@ -130,14 +130,14 @@ def test_every_result_fits_the_columns_of_a_segment() -> None:
 def test_what_is_known_of_a_record_that_no_request_was_made_for_and_nothing_sent() -> None:
     pending = Pending(Record(1, "in:1"), ShardMark(0, 8, 1), first_ns=5)
     attempt = Attempt(Verdict("retry", "dns"), 0, True)
-    found = results(0, "never").of(pending, attempt, "dns", "", 5, 0)
+    found = result_maker(0, "never").of(pending, attempt, "dns", "", 5, 0)
     assert (found.request_hash, found.error_message, found.latency_seconds) == (None, None, None)
     assert (found.cost_usd, found.elapsed_seconds, found.source) == (None, 0.0, BOUGHT)
 
 
 def test_a_cost_is_told_in_dollars() -> None:
     pending = Pending(Record(1, "in:1"), ShardMark(0, 8, 1), cost_pusd=2_500_000_000_000)
-    assert results(0, "never").of(pending, succeeded(), "", "", 0, 0).cost_usd == 2.5
+    assert result_maker(0, "never").of(pending, succeeded(), "", "", 0, 0).cost_usd == 2.5
 
 
 def test_structs_that_are_derived_have_the_same_fields() -> None:
@@ -149,7 +149,7 @@ def test_structs_that_are_derived_have_the_same_fields() -> None:
 
     attempt = succeeded()
     attempt.answer = Longer("text", input_tokens=3)
-    found = results(0, "never").of(
+    found = result_maker(0, "never").of(
         Named(Record(4, "in:4"), ShardMark(0, 8, 1)), attempt, "", "api", 0, 0
     )
     assert (found.row, found.output, found.input_tokens) == (4, "text", 3)
@@ -157,4 +157,4 @@ def test_structs_that_are_derived_have_the_same_fields() -> None:
 
 def test_what_is_no_such_struct_is_refused() -> None:
     with pytest.raises(TypeError, match=r"has no Pending\.record"):
-        results(0, "never").of(Record(1, "in:1"), succeeded(), "", "", 0, 0)  # type: ignore[arg-type]
+        result_maker(0, "never").of(Record(1, "in:1"), succeeded(), "", "", 0, 0)  # type: ignore[arg-type]

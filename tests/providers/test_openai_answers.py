@@ -4,16 +4,12 @@ import contextlib
 import json
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.providers.openai_answers import CHAT as CHAT_SHAPE
-from penstock.providers.openai_answers import PLAIN, count, read_chat, shape_for
-from penstock.providers.openai_bodies import ChatBody, Details
+from penstock.providers.openai_answers import shape_for
 from penstock.providers.provider import Answer, BadResponse, Refusal
-from penstock.providers.shape import Shape
 
 CHAT = "/chat/completions"
 TEXT = "/completions"
@@ -419,68 +415,3 @@ def test_a_server_that_says_0_for_a_whole_request_does_not_count(
     """LitServe's, and mock servers: at 0 tokens a row no budget would ever have been spent."""
     found = answer(CHAT, chat(usage=usage))
     assert (found.input_tokens, found.output_tokens) == tokens
-
-
-DETAILS = Details.__struct_fields__
-few = st.none() | st.sampled_from([0, "", [], {}, "x", "length", 7, ["a"], {"a": 1}])
-counts = st.fixed_dictionaries(
-    {},
-    optional={
-        name: st.none() | st.integers(0, 3)
-        for name in (
-            *("prompt_tokens", "completion_tokens", "prompt_cache_hit_tokens"),
-            *("input_tokens", "output_tokens"),
-        )
-    }
-    | {
-        name: st.none() | st.dictionaries(st.sampled_from(DETAILS), st.none() | st.integers(0, 3))
-        for name in (
-            *("prompt_tokens_details", "completion_tokens_details"),
-            *("input_tokens_details", "output_tokens_details"),
-        )
-    },
-)
-messages = st.fixed_dictionaries(
-    {"content": st.sampled_from(["a text", "", None])},
-    optional=dict.fromkeys(("tool_calls", "function_call", "reasoning_content", "reasoning"), few),
-)
-choices = st.fixed_dictionaries(
-    {},
-    optional={
-        "message": st.none() | messages,
-        "finish_reason": st.sampled_from([None, "stop", "length"]),
-        "error": few,
-    },
-)
-bodies = st.fixed_dictionaries(
-    {"choices": st.lists(choices, max_size=2)},
-    optional={"model": st.none() | st.just("m"), "usage": st.none() | counts, "error": few},
-)
-
-
-@settings(max_examples=400)
-@given(bodies)
-@example(chat())
-@example(chat(finish_reason="length"))
-@example(chat({"content": "x", "tool_calls": [{"id": 1}]}))
-@example({**chat(), "usage": {"prompt_tokens": 0, "completion_tokens": 0}})
-@example({**chat(), "error": {"message": "overloaded", "code": 503}})
-@example({**chat(), "choices": [{**chat()["choices"][0], "error": {"message": "cut off"}}]})
-def test_a_plain_chat_says_what_any_reader_finds_in_it(body: dict[str, Any]) -> None:
-    raw = json.dumps(body).encode()
-    patient = Shape(ChatBody, read_chat, count)
-
-    def said(shape: Shape) -> Any:
-        try:
-            return shape.answer(raw)
-        except BadResponse as error:
-            return str(error)
-
-    assert said(CHAT_SHAPE) == said(patient)
-
-
-def test_what_nearly_all_servers_say_is_plain() -> None:
-    decoder = msgspec.json.Decoder(ChatBody)
-    for body in (chat(), chat({"content": "x", "tool_calls": [], "reasoning_content": None})):
-        assert PLAIN.answer(decoder.decode(json.dumps(body))) is not None
-    assert PLAIN.answer(decoder.decode(json.dumps(chat({"content": None})))) is None

@@ -56,13 +56,13 @@ class Committer:
     def add(self, result: Result, shard: ShardMark) -> None:
         """Take a result in."""
         results = self._results
-        if not results:
-            self._oldest_ns = monotonic_ns()
-        results.append(result)
-        self._size_bytes += size_of(result)
-        if shard is not self._shard:
+        if shard is not self._shard:  # as is the first of a batch
+            if not results:
+                self._oldest_ns = monotonic_ns()
             self._shard = shard
             self._shards.add(shard)
+        results.append(result)
+        self._size_bytes += size_of(result)
         if len(results) >= BATCH_RESULTS or self._size_bytes >= BATCH_BYTES:
             self._flush()
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from penstock._core import Outcomes, Slab, monotonic_ns, wall_us
+from penstock._core import EndCounter, Slab, monotonic_ns, wall_us
 from penstock.engine.attempt import Attempt
 from penstock.engine.committer import Committer
 from penstock.engine.pending import Pending
-from penstock.engine.results import dead_letter, results, taken
+from penstock.engine.results import dead_letter, result_maker, taken
 from penstock.job import KeepResponse
 from penstock.ledger.mark import ShardMark
 from penstock.observe.slab_layout import C
@@ -43,8 +43,8 @@ class Ending:
         self._endpoints = endpoints
         self._generation = generation
         self._keep = keep
-        self._results = results(generation, keep)
-        self._outcomes = Outcomes(slab, Answer, CELLS)
+        self._make = result_maker(generation, keep).of
+        self._counter = EndCounter(slab, Answer, CELLS)
 
     @property
     def congested(self) -> bool:
@@ -54,10 +54,8 @@ class Ending:
     def after_attempt(self, pending: Pending, attempt: Attempt, error_class: str) -> None:
         """The record ended with this attempt; `error_class` is empty where it succeeded."""
         endpoint = self._endpoints[pending.lane]
-        result = self._results.of(
-            pending, attempt, error_class, endpoint, monotonic_ns(), wall_us()
-        )
-        self._outcomes.ended(attempt.answer, bool(error_class))
+        result = self._make(pending, attempt, error_class, endpoint, monotonic_ns(), wall_us())
+        self._counter.ended(attempt.answer, bool(error_class))
         if pending.cost_pusd:
             self._slab.add(C.UNTOLD_PUSD, pending.cost_pusd)
         self._committer.add(result, pending.shard)
@@ -67,12 +65,12 @@ class Ending:
         letter = dead_letter(
             record, error_class, message, generation=self._generation, finished_at=wall_us()
         )
-        self._outcomes.ended(None, True)
+        self._counter.ended(None, True)
         self._committer.add(letter, shard)
 
     def spent(self, answer: Answer) -> None:
         """An answer was paid for that ends nothing: its record is asked again."""
-        self._outcomes.spent(answer)
+        self._counter.spent(answer)
 
     def taken(self, record: Record, shard: ShardMark, found: Result, source: str) -> None:
         """The record ended with a result that is known already."""
@@ -84,6 +82,6 @@ class Ending:
             finished_at=wall_us(),
             keep=self._keep,
         )
-        self._outcomes.ended(None, result.outcome != SUCCEEDED)
+        self._counter.ended(None, result.outcome != SUCCEEDED)
         self._slab.add(C.RECORDS_REUSED if source == REUSED else C.RECORDS_DUPLICATE, 1)
         self._committer.add(result, shard)

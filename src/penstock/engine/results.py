@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from penstock._core import Results
+from penstock._core import ResultMaker
 from penstock.engine.attempt import Attempt
 from penstock.engine.pending import Pending
 from penstock.engine.rates import usd
@@ -37,10 +37,11 @@ def total(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else one + other
 
 
-def results(generation: int, keep: KeepResponse) -> Results:
+def result_maker(generation: int, keep: KeepResponse) -> ResultMaker[Result]:
     """What makes results of last attempts, for a worker."""
     structs = (Result, Pending, Record, Request, Attempt, Answer, Refusal)
-    return Results(*structs, with_tokens, usd, (SUCCEEDED, FAILED, BOUGHT), generation, keep)
+    words, keeps = (SUCCEEDED, FAILED, BOUGHT), (keep in KEPT[False], keep in KEPT[True])
+    return ResultMaker(*structs, with_tokens, usd, words, generation, keeps)
 
 
 def taken(

@@ -75,7 +75,7 @@ class Redactor:
     def response(self, body: bytes, headers: Mapping[str, str]) -> tuple[bytes, Mapping[str, str]]:
         """A response without any secret: as it is, where that is plain at one look."""
         head: bytes | None = getattr(headers, "head", None)  # as those of `_wire` came
-        if head is not None and self._needles.absent(body, head):
+        if head is not None and self._needles.plainly_absent(body, head):
             return body, headers
         return self.body(body), RedactedHeaders(headers, self)
 

@@ -22,7 +22,7 @@ BATCH_KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
 
 _MALFORMED = "JSON is malformed: "  # how msgspec begins
 
-NOT_STRICT: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _decoder = msgspec.json.Decoder()
 _decode = _decoder.decode
@@ -97,7 +97,7 @@ def rows_of(payload: bytes, first_line: int) -> Iterable[tuple[int, Fields]]:
     if lines := object_lines(payload):
         try:
             objects = _decoder.decode_lines(payload)
-        except NOT_STRICT:
+        except _NOT_JSON:
             pass
         else:
             if len(objects) == lines:  # else there is a line with several

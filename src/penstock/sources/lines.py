@@ -23,7 +23,7 @@ from penstock._core import count_lines, pass_lines
 MAX_LINE_BYTES = 64 << 20
 CHUNK_BYTES = 256 << 10
 
-_BLANK = frozenset(b" \t\r\n\x0b\x0c")  # what bytes.isspace() accepts
+_BLANK = frozenset(b" \t\r\n\x0b\x0c")  # what bytes.isspace() accepts, as `is_blank` of the core
 _TOO_LONG = re.compile(rb"\0row of (\d+) bytes, xxh3 [0-9a-f]{16}\r?\n?\Z")
 
 

@@ -80,7 +80,7 @@ def staged(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in READERS:
             patch.setattr(f"penstock.engine.{name}.monotonic_ns", lambda: machine.now_ns)
-        wall = SimpleNamespace(time_ns=lambda: machine.now_ns, time=lambda: machine.now_ns / 1e9)
+        wall = SimpleNamespace(time=lambda: machine.now_ns / 1e9)
         for name in DATERS:
             patch.setattr(f"penstock.engine.{name}.wall_us", lambda: machine.now_ns // 1000)
         patch.setattr(books, "time", wall)
