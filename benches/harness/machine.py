@@ -15,6 +15,7 @@ import msgspec
 
 LIBRARIES = ("aiohttp", "uvloop", "msgspec", "pyarrow", "xxhash", "Cython")
 ROOT = Path(__file__).parents[2]
+CODE = (":/", ":!/benches/results", ":!/README.md", ":!/docs")  # what is measured, and by what
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -55,9 +56,13 @@ def versions() -> dict[str, str]:
 
 
 def penstock_version() -> str:
-    """The version, and the commit where this is a checkout; `+` says that files were changed."""
-    commit = said("git", "-C", str(ROOT), "describe", "--always", "--dirty=+", "--exclude=*")
-    return f"{version('penstock')} ({commit})" if commit else version("penstock")
+    """The version, and the commit where this is a checkout; `+` says that its code was changed."""
+    git = ("git", "-C", str(ROOT))
+    commit = said(*git, "rev-parse", "--short", "HEAD")
+    if not commit:
+        return version("penstock")
+    changed = said(*git, "status", "--porcelain", "--untracked-files=no", "--", *CODE)
+    return f"{version('penstock')} ({commit}{'+' if changed else ''})"
 
 
 def said(*command: str) -> str:
