@@ -4,8 +4,10 @@
 
 A process of its own, so that the system's own sum over waited-for children (RUSAGE_CHILDREN) holds
 the command's tree and nothing else. It is a subreaper: a daemon that the command leaves behind
-becomes its child, is waited for too, and is counted. Threads count in their process. One line of
-JSON goes to stdout, what the command says to stderr.
+becomes its child, is waited for too, and is counted. Threads count in their process. Whoever
+ignores the end of its children (SIGCHLD) has the system forget what they took; a control group
+around the tree, where one can be made, knows of them all the same. One line of JSON goes to stdout,
+what the command says to stderr.
 
 `--mark` names a file that appears when a part begins that is to be told apart (the export): the
 CPU until then is read off the command's clock, so at most one look (5 ms) of that part counts as
@@ -15,6 +17,7 @@ the rest, never the other way round. Linux only.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -99,16 +102,54 @@ def bury_orphans() -> int:
         time.sleep(LOOK_SECONDS)
 
 
+class Group:
+    """A control group (v2), whose CPU is that of all that was ever in it."""
+
+    def __init__(self, mounted: Path) -> None:
+        """Raises OSError where none can be made: that takes root, and a file system to write."""
+        self._path = mounted / f"penstock-bench-{os.getpid()}"
+        self._path.mkdir()
+
+    @classmethod
+    def made(cls) -> Group | None:
+        """One where that can be had."""
+        for line in Path("/proc/mounts").read_text().splitlines():
+            _, where, kind, *_ = line.split()
+            if kind == "cgroup2":
+                with contextlib.suppress(OSError):
+                    return cls(Path(where))
+        return None
+
+    def enter(self) -> None:
+        """Be in it from here on, with all children to come."""
+        (self._path / "cgroup.procs").write_text("0")
+
+    def close(self) -> float:
+        """Its CPU seconds; it is gone then. All that was in it must have ended."""
+        lines = (self._path / "cpu.stat").read_text().splitlines()
+        used = dict(line.split() for line in lines)["usage_usec"]
+        self._path.rmdir()
+        return int(used) / 1e6
+
+
 def account(command: list[str], cores: set[int], mark: Path | None) -> dict[str, object]:
     """Run a command on these cores; what it took."""
     set_process(PR_SET_CHILD_SUBREAPER, 1)
+    group, pin = Group.made(), pinned(cores)
+
+    def prepare() -> None:
+        pin()
+        if group is not None:
+            group.enter()
+
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=sys.stderr, preexec_fn=pinned(cores))
+    process = subprocess.Popen(command, stdout=sys.stderr, preexec_fn=prepare)
     at_mark = wait_for(process, mark)
     code = process.wait()
     wall = time.perf_counter() - began
     killed = bury_orphans()
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    waited_for = usage.ru_utime + usage.ru_stime
     return {
         "exit_code": code,
         "user_seconds": usage.ru_utime,
@@ -118,6 +159,7 @@ def account(command: list[str], cores: set[int], mark: Path | None) -> dict[str,
         "largest_resident_bytes": usage.ru_maxrss * 1024,
         "preemptions": usage.ru_nivcsw,
         "killed": killed,
+        "forgotten_seconds": max(0.0, group.close() - waited_for) if group is not None else 0.0,
     }
 
 

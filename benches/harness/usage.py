@@ -27,10 +27,11 @@ class Usage(msgspec.Struct, frozen=True):
     largest_resident_bytes: int  # of the tree's largest process
     killed: int
     preemptions: int = 0  # how often something else was given the core meanwhile
+    forgotten_seconds: float = 0.0  # CPU of processes that nobody waited for, where it is known
 
     @property
     def cpu_seconds(self) -> float:
-        return self.user_seconds + self.system_seconds
+        return self.user_seconds + self.system_seconds + self.forgotten_seconds
 
 
 class RunFailed(Exception):

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from harness.account import Group
 from harness.usage import RunFailed, Usage, measured
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="benchmarks are for Linux")
@@ -95,3 +96,28 @@ def test_a_mark_that_never_comes_is_no_measurement(tmp_path: Path) -> None:
 def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match=r"exit 1(?s:.)*No such file"):
         used(MARKED, tmp_path, tmp_path / "no" / "folder")
+
+
+FORGETFUL = """
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets what children took
+child = os.fork()
+until = time.process_time() + (0.4 if child == 0 else 0.05)
+while time.process_time() < until:
+    pass
+if child:
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:
+        pass
+"""
+
+
+def test_what_the_system_forgets_a_control_group_knows(tmp_path: Path) -> None:
+    group = Group.made()
+    if group is None:
+        pytest.skip("no control group can be made here")
+    group.close()
+    usage = used(FORGETFUL, tmp_path, tmp_path)
+    assert usage.user_seconds + usage.system_seconds < 0.4
+    assert 0.45 <= usage.cpu_seconds < 0.6
