@@ -7,12 +7,14 @@ reads on light and dark pages.
 from __future__ import annotations
 
 import math
+import textwrap
 from xml.sax.saxutils import escape
 
 from harness.figures import Figure
 from harness.names import name_of
 
 WIDTH, LEFT, RIGHT, TOP, LINE = 760, 250, 60, 58, 30
+NOTE_CHARACTERS, NOTE_LINE = 110, 15
 STYLE = """text{font:13px system-ui,sans-serif;fill:#24292f}.small{font-size:11px;fill:#57606a}
 .title{font-size:15px;font-weight:600}.us{font-weight:600}.grid{stroke:#d0d7de}
 .range{stroke:#8c959f;stroke-width:5;stroke-linecap:round}.dot{fill:#57606a}
@@ -23,7 +25,8 @@ def plot(figures: list[Figure], note: str) -> str:
     """An SVG of clients' CPU per request, cheap ones on top."""
     figures = sorted(figures, key=lambda one: one.cpu_microseconds.median)
     scale = Scale.over(figures)
-    height = TOP + LINE * len(figures) + 54
+    notes = textwrap.wrap(note, NOTE_CHARACTERS)
+    height = TOP + LINE * len(figures) + 42 + NOTE_LINE * len(notes)
     bottom = TOP + LINE * len(figures) + 4
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
@@ -33,7 +36,10 @@ def plot(figures: list[Figure], note: str) -> str:
         text(16, 26, "CPU per request, microseconds (logarithmic)", "title"),
         *(gridline(scale, decade, bottom) for decade in scale.ticks()),
         *(client(scale, one, TOP + LINE * at + LINE / 2) for at, one in enumerate(figures)),
-        text(16, height - 10, note, "small"),
+        *(
+            text(16, bottom + 24 + NOTE_LINE * at, words, "small")
+            for at, words in enumerate(notes, 1)
+        ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
