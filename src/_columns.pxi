@@ -38,7 +38,7 @@ def pack_int64(tuple structs not None, Field field not None):
     cdef int overflow = 0
     cdef object value
     for at in range(count):
-        value = <object>field.borrowed(structs[at])
+        value = field.get(structs[at])
         if value is None:
             numbers[at] = 0
             validity.miss(at)
@@ -58,7 +58,7 @@ def pack_float64(tuple structs not None, Field field not None):
     cdef double *numbers = <double *>PyBytes_AS_STRING(data)
     cdef object value
     for at in range(count):
-        value = <object>field.borrowed(structs[at])
+        value = field.get(structs[at])
         if value is None:
             numbers[at] = 0
             validity.miss(at)
@@ -76,7 +76,7 @@ def pack_bool(tuple structs not None, Field field not None):
     cdef object value
     memset(bits, 0, size)
     for at in range(count):
-        value = <object>field.borrowed(structs[at])
+        value = field.get(structs[at])
         if value is None:
             validity.miss(at)
         elif value is True:
@@ -98,7 +98,7 @@ def pack_text(tuple structs not None, Field field not None):
     cdef object value
     ends[0] = 0
     for at in range(count):
-        value = <object>field.borrowed(structs[at])
+        value = field.get(structs[at])
         if value is None:
             validity.miss(at)
         else:
@@ -114,7 +114,7 @@ def pack_text(tuple structs not None, Field field not None):
     data = PyBytes_FromStringAndSize(NULL, total)
     into = PyBytes_AS_STRING(data)
     for at in range(count):
-        value = <object>field.borrowed(structs[at])
+        value = field.get(structs[at])
         if value is not None:
             if mended:
                 value = mended.get(at, value)

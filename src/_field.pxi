@@ -29,17 +29,14 @@ cdef class Field:
         self.name = name
         self.offset = (<PyMemberDescrObject *>found).d_member.offset
 
-    cdef inline PyObject *borrowed(self, object struct) except NULL:
-        """Its value in a struct of the owner's type, valid until Python code runs."""
+    cdef inline object get(self, object struct):
+        """Its value in a struct of the owner's type."""
         cdef PyObject *found = NULL
         if PyObject_TypeCheck(struct, <PyTypeObject *>self.owner):
             found = (<PyObject **>(<char *><PyObject *>struct + self.offset))[0]
         if found is NULL:
             raise TypeError(f"a {type(struct).__name__} has no {self.owner.__name__}.{self.name}")
-        return found
-
-    cdef inline object get(self, object struct):
-        return <object>self.borrowed(struct)
+        return <object>found
 
 
 cdef int must_have(struct, tuple fields) except -1:

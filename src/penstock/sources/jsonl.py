@@ -15,7 +15,7 @@ import msgspec
 
 from penstock._core import object_lines
 from penstock.record import Record
-from penstock.sources.decoded import Fields, record_of
+from penstock.sources.decoded import Fields, record_of, records_of_lines, wanted_lines
 from penstock.sources.lines import too_long
 
 BATCH_KEYS: Final = frozenset({"custom_id", "method", "url", "body"})
@@ -76,10 +76,8 @@ def records(
         for row, (number, fields) in enumerate(rows_of(payload, first_line), first_row):
             yield record_of(row, f"{file}:{number}", without_batch(fields), id_column)
         return
-    for row, (number, line) in enumerate(lines_of(payload, first_line), first_row):
-        if row in wanted:
-            fields = without_batch(fields_of(line))
-            yield record_of(row, f"{file}:{number}", fields, id_column)
+    lines = wanted_lines(lines_of(payload, first_line), first_row, file, wanted)
+    yield from records_of_lines(lines, lambda line: without_batch(fields_of(line)), id_column)
 
 
 def columns_of(payload: bytes) -> Iterator[dict[str, Any]]:
